@@ -1,0 +1,39 @@
+# `make demo` runs the main job, `make test` the checks; both set up what they need.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN_TEST := $(BIN)/python -m pytest
+
+.PHONY: demo test lint types unit bench wheel clean
+
+demo: $(STAMP)
+	$(BIN)/glrp demo --out demo
+
+test: lint types unit
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(RUN_TEST)
+
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/run.py
+
+wheel: $(STAMP)
+	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+
+$(STAMP): pyproject.toml constraints.txt napari.yaml tools/install-system-packages
+	PYTHON=$(PYTHON) sh tools/install-system-packages
+	$$(command -v $(PYTHON) || echo python3) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[qt,crf,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo

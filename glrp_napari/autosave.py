@@ -1,0 +1,117 @@
+"""Drafts: the unsaved mask of a study, so that a crash costs at most seconds of corrections.
+
+Two slots a study are written in turn; a slot is a mask file and a record that is written last, names the mask's hash
+and alone makes the slot count. So a crash, or a damaged newest draft, leaves the one before. Knows no window.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from glrp_napari.cine import Cine, Mask
+from glrp_napari.reading.errors import ReadError
+from glrp_napari.reading.masks import read_mask
+from glrp_napari.writing.atomic import write_atomically
+from glrp_napari.writing.masks import write_mask
+
+
+class SliceState(IntEnum):
+    """What a slice of the mask is: never touched, the model's, changed by a person, or stored as a label."""
+
+    UNTOUCHED = 0
+    PREDICTED = 1
+    EDITED = 2
+    ACCEPTED = 3
+    CORRECTED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A mask (T, Z, Y, X) with the states (T, Z) of its slices, and the time it was saved, as ISO 8601."""
+
+    mask: Mask
+    states: NDArray[np.uint8]
+    saved_at: str
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1] = 1
+    study: str = Field(pattern=r"^[0-9a-f]{64}$")
+    counter: int = Field(ge=0)
+    saved_at: str
+    states: tuple[tuple[SliceState, ...], ...]
+    mask_sha256: str
+
+
+def save_draft(folder: Path, study: str, cine: Cine, draft: Draft) -> None:
+    """Write a draft over the older of the study's two slots. `study` is the cine's hash."""
+    records = _read_records(folder, study)
+    counter = 1 + max((record.counter for record in records.values()), default=0)
+    slot = min("ab", key=lambda name: records[name].counter if name in records else -1)
+    mask_path = _mask_path(folder, study, slot)
+    folder.mkdir(parents=True, exist_ok=True)
+    _record_path(folder, study, slot).unlink(missing_ok=True)
+    write_mask(mask_path, draft.mask, cine)
+    states = tuple(tuple(SliceState(value) for value in row) for row in draft.states.tolist())
+    record = _Record(
+        study=study, counter=counter, saved_at=draft.saved_at, states=states, mask_sha256=_hash_file(mask_path)
+    )
+    write_atomically(_record_path(folder, study, slot), record.model_dump_json().encode() + b"\n")
+
+
+def load_draft(folder: Path, study: str, cine: Cine) -> Draft | None:
+    """The newest intact draft of a study, or None. A damaged one is passed over for the one before."""
+    records = _read_records(folder, study)
+    for slot in sorted(records, key=lambda name: -records[name].counter):
+        if (draft := _load_slot(folder, records[slot], _mask_path(folder, study, slot), cine)) is not None:
+            return draft
+    return None
+
+
+def discard_draft(folder: Path, study: str) -> None:
+    """Remove a study's drafts: the records first."""
+    for path in (_record_path, _mask_path):
+        for slot in "ab":
+            path(folder, study, slot).unlink(missing_ok=True)
+
+
+def _load_slot(folder: Path, record: _Record, mask_path: Path, cine: Cine) -> Draft | None:
+    states = np.array(record.states, dtype=np.uint8)
+    try:
+        if states.shape != cine.images.shape[:2] or _hash_file(mask_path) != record.mask_sha256:
+            return None
+        return Draft(read_mask(mask_path, cine), states, record.saved_at)
+    except (ReadError, OSError):
+        return None
+
+
+def _read_records(folder: Path, study: str) -> dict[str, _Record]:
+    records = {}
+    for slot in "ab":
+        try:
+            record = _Record.model_validate_json(_record_path(folder, study, slot).read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if record.study == study:
+            records[slot] = record
+    return records
+
+
+def _hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _record_path(folder: Path, study: str, slot: str) -> Path:
+    return folder / f"{study[:12]}-{slot}.json"
+
+
+def _mask_path(folder: Path, study: str, slot: str) -> Path:
+    return folder / f"{study[:12]}-{slot}.nii.gz"

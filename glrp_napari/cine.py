@@ -1,0 +1,119 @@
+"""The nouns everyone shares: a cine, its geometry, where it came from and the structures of the heart.
+
+Every array is ordered (T, Z, Y, X). This module knows no file format, no toolkit and no network.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Triple = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Mask = NDArray[np.uint8]
+"""Labels on a cine's native grid, (T, Z, Y, X) or (Z, Y, X); 0 is background, see `Structure`."""
+
+
+class Structure(IntEnum):
+    """The segmented structures; the values are the labels in every mask (the order of ACDC)."""
+
+    RV = 1
+    MYO = 2
+    LV = 3
+
+
+class Geometry(BaseModel):
+    """Where the voxels of one frame lie in the patient.
+
+    Everything is in array order (z, y, x). `axes[i]` is the unit vector, in patient coordinates (LPS: x to the
+    patient's left, y to posterior, z to superior), along which index i grows; `origin_mm` is the centre of voxel
+    (0, 0, 0) in the same coordinates.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    spacing_mm: tuple[Positive, Positive, Positive]
+    axes: tuple[Triple, Triple, Triple] = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+    origin_mm: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+
+    @model_validator(mode="after")
+    def _check_axes(self) -> Self:
+        gram = np.asarray(self.axes) @ np.asarray(self.axes).T
+        if not np.allclose(gram, np.eye(3), atol=1e-3):
+            raise ValueError(f"axes are not orthonormal: found {self.axes}")
+        return self
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a cine came from, as far as writing results beside it needs.
+
+    `name` is the study's name in file names (the file's name without suffix, or the folder's). `file_shape` is the
+    shape as the file stores it, slowest axis first, trailing axes of length 1 included. `nifti_header` holds the raw
+    header bytes up to the voxel data when the file is NIfTI, so that a mask can repeat its geometry bit for bit.
+    """
+
+    name: str
+    path: Path | None = None
+    format: str = "memory"
+    file_shape: tuple[int, ...] = ()
+    nifti_header: bytes = b""
+
+
+@dataclass(frozen=True, eq=False)
+class Cine:
+    """A short-axis cine: images (T, Z, Y, X) as stored, geometry, frame times and source.
+
+    `frame_ms` are the times after the R wave in ms, one per frame, or None where the file does not say.
+    `warnings` are sentences for the reader of the study.
+    """
+
+    images: NDArray[Any]
+    geometry: Geometry
+    source: Source
+    frame_ms: tuple[float, ...] | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or 0 in self.images.shape:
+            raise ValueError(f"a cine is (T, Z, Y, X) with no empty axis: found shape {self.images.shape}")
+        if self.frame_ms is not None and len(self.frame_ms) != len(self.images):
+            raise ValueError(f"found {len(self.frame_ms)} frame times for {len(self.images)} frames")
+
+    @property
+    def rr_ms(self) -> float | None:
+        """Length of the heart cycle in ms: the mean frame interval times the number of frames."""
+        if self.frame_ms is None or len(self.frame_ms) < 2:
+            return None
+        frames = len(self.frame_ms)
+        return (self.frame_ms[-1] - self.frame_ms[0]) * frames / (frames - 1)
+
+
+def describe(cine: Cine) -> str:
+    """The study in a line, e.g. `30 frames × 10 slices, 1.41 × 1.41 × 8.0 mm, RR 920 ms`; in-plane spacing x first."""
+    frames, slices = cine.images.shape[:2]
+    z, y, x = cine.geometry.spacing_mm
+    line = f"{_count(frames, 'frame')} × {_count(slices, 'slice')}, {x:.2f} × {y:.2f} × {z:.1f} mm"
+    return line if cine.rr_ms is None else f"{line}, RR {cine.rr_ms:.0f} ms"
+
+
+def hash_study(cine: Cine) -> str:
+    """SHA-256 (hex) of voxels, shape and spacing: the same study under another name or format has the same hash."""
+    digest = hashlib.sha256(repr((cine.images.shape, cine.geometry.spacing_mm)).encode())
+    digest.update(np.ascontiguousarray(cine.images, dtype="<f4").data)
+    return digest.hexdigest()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,232 @@
+"""The command line, `glrp`. Parses, calls the engine and prints; every error is one line and exit code 2."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from glrp_training.commands import Device, register
+from glrp_training.evaluate import print_scores, save_scores, score_cine, score_pairs
+from rich.console import Console
+from rich.table import Table
+
+from glrp_napari import __version__
+from glrp_napari.cine import Cine, Mask, describe, hash_study
+from glrp_napari.device import choose_placement
+from glrp_napari.doctor import examine
+from glrp_napari.library import accept_slice
+from glrp_napari.models import DEFAULT_MODEL, find_model, list_models
+from glrp_napari.phantom import make_phantom
+from glrp_napari.progress import show_progress
+from glrp_napari.reading import read_cine
+from glrp_napari.reading.masks import read_mask
+from glrp_napari.report import StudyReport, report_study, write_report
+from glrp_napari.segment import FrameResult, Frames, Segmenter, segment
+from glrp_napari.session import default_session
+from glrp_napari.weights import load_network
+from glrp_napari.writing.masks import write_images, write_mask
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+register(app)
+DEMO_SEED = 7
+EXPECTED = (
+    ValueError,
+    OSError,
+    IndexError,
+    ArithmeticError,
+    MemoryError,
+    ModuleNotFoundError,
+    subprocess.CalledProcessError,
+)
+console = Console()
+
+Study = Annotated[Path, typer.Argument(help="NIfTI, NRRD, MHA/MHD file, or a DICOM folder.", show_default=False)]
+ModelName = Annotated[str, typer.Option(help="A name `glrp models` lists, or a .safetensors file.")]
+FrameList = Annotated[str, typer.Option(help="all, ed-es, or frame numbers from 0: 0,12.")]
+Series = Annotated[str | None, typer.Option(help="Of a DICOM folder: which series.")]
+
+
+def main() -> None:
+    """Run the command line; expected errors end in one line on stderr and exit code 2."""
+    try:
+        app()
+    except EXPECTED as error:
+        print(f"glrp: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation can do, what is missing and how to mend it."""
+    table = Table("", "found", "what to do", title=f"glrp-napari {__version__}")
+    for finding in examine():
+        table.add_row(finding.name, finding.found, finding.fix)
+    console.print(table)
+
+
+@app.command()
+def models() -> None:
+    """List the models that can be used."""
+    table = Table("name", "title", "width", "made from")
+    for model in list_models(default_session().models):
+        card = model.card
+        table.add_row(card.name, card.title, str(card.architecture.width), card.parent or "")
+    console.print(table)
+
+
+@app.command(name="segment")
+def segment_command(
+    study: Study,
+    out: Annotated[Path, typer.Option(help="Folder for the mask and the measurements.")],
+    frames: FrameList = "all",
+    model: ModelName = DEFAULT_MODEL,
+    crf: Annotated[bool, typer.Option(help="Refine with a dense CRF (needs the extra crf).")] = False,
+    device: Device = "auto",
+    series: Series = None,
+) -> None:
+    """Segment a study: writes <study>_mask.nii.gz (1 RV, 2 MYO, 3 LV) and <study>.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    cine = read_cine(study, series)
+    _print_study(cine)
+    mask, report = _segment_study(cine, _parse_frames(frames), model, crf, device, time.monotonic() - started)
+    write_mask(out / f"{cine.source.name}_mask.nii.gz", mask, cine)
+    write_report(out / f"{cine.source.name}.json", report)
+    _print_report(report, out)
+
+
+@app.command()
+def label(
+    study: Study,
+    mask: Annotated[Path, typer.Argument(help="Labels on the study's grid: 1 RV, 2 MYO, 3 LV.", show_default=False)],
+    library: Annotated[Path, typer.Option(help="The label library's folder.")],
+    frames: Annotated[str, typer.Option(help="all, or frame numbers from 0.")] = "all",
+    slices: Annotated[str, typer.Option(help="all that hold a label, or slice numbers from 0.")] = "all",
+    series: Series = None,
+) -> None:
+    """Put slices of a mask into a label library, as corrected by a person."""
+    cine = read_cine(study, series)
+    labels = read_mask(mask, cine)
+    chosen_frames = range(len(labels)) if frames == "all" else _parse_numbers(frames)
+    places = [
+        (t, z)
+        for t in chosen_frames
+        for z in (np.flatnonzero(labels[t].any((1, 2))) if slices == "all" else _parse_numbers(slices))
+    ]
+    study_hash = hash_study(cine)
+    for t, z in places:
+        accept_slice(library, cine, labels[t, z], t, int(z), "corrected", study=study_hash)
+    if not places:
+        raise ValueError(f"{mask}: found no labelled slice in frames {frames}, expected at least one")
+    console.print(f"{len(places)} labels from {cine.source.name} in {library}")
+
+
+@app.command()
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(help="A mask, or a folder of <case>_mask.nii.gz.", show_default=False)],
+    truth: Annotated[
+        Path, typer.Argument(help="A mask, or a folder of <case>_gt.nii.gz, nested or not.", show_default=False)
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder for scores.csv and scores.json.")] = None,
+) -> None:
+    """Score masks against truth: Dice, HD, HD95 and ASSD a structure, on the native grid."""
+    scores = score_pairs(prediction, truth)
+    print_scores(scores)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        save_scores(scores, out)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo writes.")] = Path("demo"),
+    model: ModelName = DEFAULT_MODEL,
+    device: Device = "auto",
+    window: Annotated[bool, typer.Option(help="Open napari at the end (without a display: a screenshot).")] = True,
+) -> None:
+    """The main job on a phantom heart: write a cine, read it back, segment it, measure it, open it in napari."""
+    phantom = make_phantom(DEMO_SEED)
+    study = out / "phantom.nii.gz"
+    out.mkdir(parents=True, exist_ok=True)
+    write_images(study, phantom.cine.images, phantom.cine)
+    started = time.monotonic()
+    cine = read_cine(study)
+    _print_study(cine)
+    mask, report = _segment_study(cine, "all", model, False, device, time.monotonic() - started)
+    mask_path = out / f"{cine.source.name}_mask.nii.gz"
+    write_mask(mask_path, mask, cine)
+    write_report(out / f"{cine.source.name}.json", report)
+    _print_report(report, out)
+    print_scores(score_cine("phantom", mask, phantom.mask, cine.geometry.spacing_mm))
+    if window:
+        _open_window(study, mask_path, out / "window.png")
+
+
+def _segment_study(
+    cine: Cine, frames: Frames, model_name: str, crf: bool, device: str, reading_s: float
+) -> tuple[Mask, StudyReport]:
+    started = time.monotonic()
+    model = find_model(model_name, [default_session().models])
+    segmenter = Segmenter(load_network(model), model.card.preprocessing, choose_placement(device))
+    loaded = time.monotonic()
+    mask = np.zeros(cine.images.shape, np.uint8)
+    done = []
+    for event in show_progress(segment(cine.images, cine.geometry, segmenter, frames, crf=crf)):
+        if isinstance(event, FrameResult):
+            mask[event.frame] = event.mask
+            done.append(event.frame)
+    seconds = {"read": reading_s, "load model": loaded - started, "segment": time.monotonic() - loaded}
+    place = segmenter.placement.device.type
+    return mask, report_study(cine, mask, model, tuple(sorted(done)), place, crf, seconds)
+
+
+def _open_window(study: Path, mask: Path, screenshot: Path) -> None:
+    """Open napari in a process of its own; without a display under Xvfb, leaving a screenshot."""
+    command = [sys.executable, "-m", "glrp_napari.gui", str(study), "--mask", str(mask)]
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        subprocess.run(command, check=True)
+        return
+    if shutil.which("xvfb-run") is None:
+        raise OSError("no display and no xvfb-run: found neither, expected one of them (apt-get install xvfb xauth)")
+    screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
+    subprocess.run([*screen, *command, "--screenshot", str(screenshot)], check=True)
+    console.print(f"No display here: the window's picture is {screenshot}")
+
+
+def _parse_frames(text: str) -> Frames:
+    return text if text in ("all", "ed-es") else _parse_numbers(text)  # type: ignore[return-value]
+
+
+def _parse_numbers(text: str) -> Sequence[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"found {text!r}, expected all or numbers from 0 separated by commas: 0,12") from None
+
+
+def _print_study(cine: Cine) -> None:
+    console.print(f"{cine.source.name}: {describe(cine)}")
+    for warning in cine.warnings:
+        console.print(f"[yellow]{warning}")
+
+
+def _print_report(report: StudyReport, out: Path) -> None:
+    function = report.function
+    table = Table(
+        "", "EDV ml", "ESV ml", "SV ml", "EF %", "mass g", title=f"ED frame {function.ed}, ES frame {function.es}"
+    )
+    for name, ventricle, mass in (("LV", function.lv, function.lv_mass_g), ("RV", function.rv, None)):
+        values = (ventricle.edv_ml, ventricle.esv_ml, ventricle.sv_ml, ventricle.ef_percent, mass)
+        table.add_row(name, *("" if value is None else f"{value:.0f}" for value in values))
+    console.print(table)
+    console.print(f"{out / report.study}_mask.nii.gz, {out / report.study}.json, {sum(report.seconds.values()):.1f} s")
+
+
+if __name__ == "__main__":
+    main()

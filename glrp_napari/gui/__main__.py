@@ -1,0 +1,27 @@
+"""`python -m glrp_napari.gui [STUDY] [--mask MASK] [--screenshot PNG]`: the window, or a picture of it."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+import napari
+
+from glrp_napari.gui.launch import open_window, save_screenshot
+
+
+def main() -> None:
+    """Open the window; with `--screenshot` save its picture and leave."""
+    parser = ArgumentParser(prog="python -m glrp_napari.gui", description=__doc__)
+    parser.add_argument("study", type=Path, nargs="?", help="a cine: NIfTI, NRRD, MHA/MHD file or DICOM folder")
+    parser.add_argument("--mask", type=Path, help="a mask on the study's grid")
+    parser.add_argument("--screenshot", type=Path, help="save a picture of the window here and leave")
+    wanted = parser.parse_args()
+    viewer, _dock = open_window(wanted.study, wanted.mask)
+    if wanted.screenshot:
+        save_screenshot(viewer, wanted.screenshot)
+        viewer.close()
+    else:
+        napari.run()
+
+
+if __name__ == "__main__":
+    main()

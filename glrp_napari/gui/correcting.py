@@ -1,0 +1,115 @@
+"""Correcting by hand: the actions behind the section's buttons and keys, all on our mask layer only."""
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QWidget
+
+from glrp_napari.cine import Structure
+from glrp_napari.gui.drafting import Drafting
+from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.shortcuts import SHORTCUTS
+from glrp_napari.gui.workplace import Workplace
+
+UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
+OUTLINE = 2
+"""Width of outlines in pixels of the image."""
+
+
+class Correcting(QObject):
+    """Performs named actions on the workplace's study."""
+
+    tools_changed = Signal()
+
+    def __init__(self, workplace: Workplace, drafting: Drafting) -> None:
+        super().__init__(workplace)
+        self._workplace = workplace
+        self._drafting = drafting
+        self._actions: dict[str, Callable[[OpenStudy], None]] = {
+            "choose_rv": lambda study: self.choose(study, Structure.RV),
+            "choose_myo": lambda study: self.choose(study, Structure.MYO),
+            "choose_lv": lambda study: self.choose(study, Structure.LV),
+            "toggle_outline": lambda study: setattr(study.mask, "contour", 0 if study.mask.contour else OUTLINE),
+            "undo": lambda study: study.history.undo(),
+            "redo": lambda study: study.history.redo(),
+            "interpolate": OpenStudy.interpolate,
+            "copy_slice_before": OpenStudy.copy_slice_before,
+            "copy_frame_before": OpenStudy.copy_frame_before,
+            "accept_slice": lambda _study: workplace.accept(whole_frame=False),
+            "accept_frame": lambda _study: workplace.accept(whole_frame=True),
+        }
+        workplace.opened.connect(self._on_opened)
+
+    def bind(self, viewer: ViewerModel) -> None:
+        """Make the keys work in this viewer, whichever layer is selected."""
+        for shortcut in SHORTCUTS:
+            viewer.bind_key(shortcut.key, lambda _viewer, action=shortcut.action: self.do(action), overwrite=True)
+
+        for keys, redo in zip(UNDO_KEYS, (False, True), strict=True):
+            viewer.bind_key(keys, lambda _viewer, redo=redo: self._step_back(redo), overwrite=True)
+
+    def bind_window(self, dock: QWidget) -> None:
+        """Make Ctrl+Z and Ctrl+Shift+Z work from anywhere in the window that the dock is in."""
+        for keys, redo in (("Ctrl+Z", False), ("Ctrl+Shift+Z", True)):
+            QShortcut(QKeySequence(keys), dock).activated.connect(lambda redo=redo: self._step_back(redo))
+
+    def do(self, action: str) -> None:
+        """Perform an action by name; says why where it makes no sense."""
+        if (study := self._workplace.study) is None:
+            return
+        try:
+            self._actions[action](study)
+        except ValueError as error:
+            self._workplace.tell(error)
+        else:
+            self._drafting.touch()
+        self._workplace.changed.emit()
+
+    def choose(self, study: OpenStudy, structure: Structure) -> None:
+        """Paint this structure from now on; a tool that paints stays, any other becomes the brush."""
+        self._workplace.viewer.layers.selection.active = study.mask
+        study.mask.selected_label = int(structure)
+        if study.mask.mode not in ("paint", "fill", "polygon"):
+            study.mask.mode = "paint"
+
+    def choose_tool(self, mode: str) -> None:
+        """Take a tool, in napari's name for it."""
+        if (study := self._workplace.study) is not None:
+            self._workplace.viewer.layers.selection.active = study.mask
+            study.mask.mode = mode
+            self.tools_changed.emit()
+
+    def set_brush(self, size: int) -> None:
+        """Set the brush size in pixels."""
+        if (study := self._workplace.study) is not None:
+            study.mask.brush_size = size
+
+    def _step_back(self, redo: bool) -> None:
+        study, active = self._workplace.study, self._workplace.viewer.layers.selection.active
+        if isinstance(active, Labels) and (study is None or active is not study.mask):
+            (active.redo if redo else active.undo)()
+        elif study is not None:
+            self.do("redo" if redo else "undo")
+
+    def _on_opened(self, study: OpenStudy) -> None:
+        study.mask.bind_key("Control-Z", lambda _layer: self.do("undo"), overwrite=True)
+        study.mask.bind_key("Control-Shift-Z", lambda _layer: self.do("redo"), overwrite=True)
+        events = study.mask.events
+        for event in (events.mode, events.selected_label, events.brush_size, events.contour):
+            event.connect(self._on_tool_event)
+        # A stroke is recorded before the layer has repainted; draw the dock after that.
+        events.paint.connect(lambda _event: QTimer.singleShot(0, self._workplace.changed.emit))
+        self.tools_changed.emit()
+
+    def _on_tool_event(self, _event: Any) -> None:
+        self.tools_changed.emit()
+
+
+def release_keys(viewer: ViewerModel) -> None:
+    """Take our keys out of a viewer."""
+    for key in (*(shortcut.key for shortcut in SHORTCUTS), *UNDO_KEYS):
+        viewer.bind_key(key, None)

@@ -1,0 +1,203 @@
+"""The dock "GLRP cardiac": four sections over one workplace. The only module that knows all of them."""
+
+from collections.abc import Callable
+from functools import partial
+
+from napari.viewer import Viewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from glrp_napari.gui import asking
+from glrp_napari.gui.correct import CorrectSection
+from glrp_napari.gui.correcting import Correcting, release_keys
+from glrp_napari.gui.drafting import Drafting
+from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.jobs import WORKER
+from glrp_napari.gui.learn import LearnSection
+from glrp_napari.gui.learning import Learning
+from glrp_napari.gui.pieces import STYLE, make_button, make_label
+from glrp_napari.gui.playback import Playback
+from glrp_napari.gui.segment import SegmentSection
+from glrp_napari.gui.segmenting import Segmenting
+from glrp_napari.gui.series import SeriesChoice
+from glrp_napari.gui.snapshot import choose_next
+from glrp_napari.gui.study import StudySection
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.library import Label
+from glrp_napari.session import Session
+
+LABEL_MAPS: dict[str, dict[int, int] | None] = {"RV MYO LV": None, "LV MYO RV": {1: 3, 2: 2, 3: 1}}
+WIDTH = 330
+
+
+class CardiacDock(QWidget):
+    """The dock widget. Tests give their own `session` and worker `command`."""
+
+    def __init__(
+        self, napari_viewer: Viewer, session: Session | None = None, command: tuple[str, ...] = WORKER
+    ) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._remembers = session is None
+        self.workplace = Workplace(napari_viewer, session or asking.recall_session(), command)
+        self.playback = Playback(napari_viewer, self)
+        self.drafting = Drafting(self.workplace)
+        self.series = SeriesChoice(self.workplace)
+        self.segmenting = Segmenting(self.workplace)
+        self.learning = Learning(self.workplace)
+        self.correcting = Correcting(self.workplace, self.drafting)
+        self.study, self.segment = StudySection(), SegmentSection()
+        self.correct, self.learn = CorrectSection(), LearnSection()
+        self._lay_out()
+        self._connect_workplace()
+        self._connect_study()
+        self._connect_work()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the present moment."""
+        now = self.workplace.look()
+        step = choose_next(now)
+        self.study.draw(now, step == "open")
+        self.segment.draw(now, step == "segment")
+        self.correct.draw(now, step == "accept")
+        self.learn.draw(now, step == "finetune", step == "use")
+
+    def draw_tools(self) -> None:
+        """Draw which structure and tool are taken."""
+        if (study := self.workplace.study) is not None:
+            mask = study.mask
+            self.correct.draw_tools(int(mask.selected_label), str(mask.mode), int(mask.brush_size), mask.contour)
+
+    def tell(self, sentence: str) -> None:
+        """Show a sentence at the top of the dock until it is closed."""
+        self._notice_text.setText(sentence)
+        self._notice.setVisible(bool(sentence))
+
+    def _lay_out(self) -> None:
+        self.setStyleSheet(STYLE)
+        self.setMinimumWidth(WIDTH)
+        # A click in the dock leaves, or gives, the focus to the image, where the keys work.
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self._viewer.window._qt_viewer.canvas.native)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(2, 2, 2, 2)
+        column.setSpacing(4)
+        for widget in (self._make_notice(), self.study, self.segment, self.correct, self.learn):
+            column.addWidget(widget)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+
+    def _make_notice(self) -> QFrame:
+        self._notice = QFrame()
+        self._notice.setProperty("role", "notice")
+        self._notice_text = make_label()
+        close = make_button("✕", "Close this message")
+        close.clicked.connect(lambda: self.tell(""))
+        row = QHBoxLayout(self._notice)
+        row.setContentsMargins(6, 4, 4, 4)
+        row.addWidget(self._notice_text, 1)
+        row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        self._notice.hide()
+        return self._notice
+
+    def _connect_workplace(self) -> None:
+        self.workplace.changed.connect(self.draw)
+        self.workplace.told.connect(self.tell)
+        self.workplace.opened.connect(self._on_opened)
+        self.correcting.tools_changed.connect(self.draw_tools)
+        self._viewer.dims.events.current_step.connect(self._on_step)
+        self.playback.bind()
+        self.correcting.bind(self._viewer)
+        self.destroyed.connect(partial(release, self.workplace, self._viewer, self._on_step, self.playback.unbind))
+        QApplication.instance().aboutToQuit.connect(self.workplace.close)
+        self.correcting.bind_window(self)
+
+    def _connect_study(self) -> None:
+        study, place = self.study, self.workplace
+        study.file_wanted.connect(lambda: self._open(asking.ask_file(self, "Open a cine", asking.CINES)))
+        study.folder_wanted.connect(lambda: self._open(asking.ask_folder(self, "Open a DICOM folder")))
+        study.layer_wanted.connect(place.open_selected_layer)
+        study.load_wanted.connect(self._on_load_mask)
+        study.save_wanted.connect(self._on_save_mask)
+        study.session_wanted.connect(self._on_change_session)
+        study.restore_wanted.connect(self.drafting.restore)
+        study.discard_wanted.connect(self.drafting.discard)
+        study.series_wanted.connect(self.series.choose)
+        study.rate_typed.connect(self._on_rate)
+        self.series.found.connect(study.show_series)
+
+    def _connect_work(self) -> None:
+        self.segment.wanted.connect(self.segmenting.start)
+        self.segment.model_chosen.connect(self.workplace.choose_model)
+        self.segmenting.began.connect(lambda: self.segment.progress.begin("Starting…"))
+        self.segmenting.advanced.connect(self.segment.progress.advance)
+        self.correct.wanted.connect(self.correcting.do)
+        self.correct.tool_chosen.connect(self.correcting.choose_tool)
+        self.correct.brush_changed.connect(self.correcting.set_brush)
+        self.learn.finetune_wanted.connect(self.learning.start)
+        self.learn.use_wanted.connect(self.learning.use_candidate)
+        self.learn.remove_wanted.connect(self.workplace.remove_label)
+        self.learn.label_chosen.connect(self._on_label_chosen)
+        self.learning.began.connect(self.learn.begin)
+        self.learning.advanced.connect(self.learn.progress.advance)
+        self.learning.lost.connect(self.learn.curve.add)
+        for section in (self.segment, self.learn):
+            section.cancelled.connect(self.workplace.jobs.cancel)
+
+    def _open(self, path: object) -> None:
+        if path is not None:
+            self.tell("")
+            self.workplace.open_path(path)
+
+    def _on_opened(self, study: OpenStudy) -> None:
+        self.playback.open(study.cine)
+        self.tell("")
+
+    def _on_rate(self, beats: int) -> None:
+        self.workplace.set_heart_rate(beats)
+        if self.workplace.study is not None:
+            self.playback.open(self.workplace.study.cine)
+
+    def _on_step(self, _event: object) -> None:
+        if self.workplace.study is not None:
+            self.correct.draw_place(self.workplace.look())
+
+    def _on_load_mask(self, order: str) -> None:
+        if (path := asking.ask_file(self, "Load a mask", asking.MASKS)) is not None:
+            self.workplace.load_mask(path, LABEL_MAPS[order])
+
+    def _on_save_mask(self) -> None:
+        name = f"{self.workplace.look().study.name}_mask.nii.gz"
+        if (path := asking.ask_target(self, "Save the mask", name)) is not None:
+            self.workplace.save_mask(path, self.drafting.discard)
+
+    def _on_change_session(self) -> None:
+        if (path := asking.ask_folder(self, "Keep labels, models and drafts in")) is not None:
+            self.workplace.change_session(path)
+            if self._remembers:
+                asking.remember_session(self.workplace.now.session)
+
+    def _on_label_chosen(self, label: Label) -> None:
+        now = self.workplace.look()
+        if now.study is not None and now.study.hash == label.study:
+            self._viewer.dims.set_current_step((0, 1), (label.frame, label.slice))
+
+
+def release(
+    workplace: Workplace, viewer: Viewer, on_step: Callable[[object], None], unbind: Callable[[], None]
+) -> None:
+    """The dock is gone, the viewer may stay: end processes, save drafts, and give keys and wheel back to napari."""
+    workplace.close()
+    viewer.dims.events.current_step.disconnect(on_step)
+    unbind()
+    release_keys(viewer)

@@ -1,0 +1,157 @@
+"""The open study: its cine, its layers, what each slice is, and the edits one can make. Draws nothing itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from glrp_napari.autosave import Draft, SliceState
+from glrp_napari.cine import Cine, Mask, describe
+from glrp_napari.gui.history import EditHistory, Place
+from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
+from glrp_napari.gui.opening import Loaded
+from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.library import accept_slice
+from glrp_napari.masks import interpolate_slices
+
+BY_PERSON = (SliceState.EDITED, SliceState.ACCEPTED, SliceState.CORRECTED)
+
+
+class EditError(ValueError):
+    """An edit that makes no sense where it was asked for; the sentence says what it needs."""
+
+
+class OpenStudy:
+    """A loaded cine with its mask layer (T, Z, Y, X) and the states (T, Z) of the mask's slices."""
+
+    def __init__(self, loaded: Loaded, image: Image, viewer: ViewerModel) -> None:
+        self.loaded = loaded
+        self.cine: Cine = loaded.cine
+        self.image = image
+        self.viewer = viewer
+        self.states: NDArray[np.uint8] = np.zeros(self.cine.images.shape[:2], dtype=np.uint8)
+        self.mask: Labels = make_mask_layer(np.zeros(self.cine.images.shape, dtype=np.uint8), self.cine)
+        self.history = EditHistory(self.mask, self.states)
+        self.uncertainty: Image | None = None
+        self.segmented_by: str | None = None
+        self.result = ""
+
+    @property
+    def place(self) -> Place:
+        """The slice on screen, (t, z)."""
+        frames, slices = self.states.shape
+        t, z = self.viewer.dims.current_step[:2]
+        return min(int(t), frames - 1), min(int(z), slices - 1)
+
+    def set_heart_rate(self, beats: int) -> None:
+        """Spread the frames evenly over a cycle at so many beats a minute; 0 takes the file's word again."""
+        frames = len(self.states)
+        times = tuple(60_000 / beats * t / frames for t in range(frames)) if beats else self.loaded.cine.frame_ms
+        self.cine = replace(self.loaded.cine, frame_ms=times)
+
+    def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> None:
+        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to."""
+        keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
+        self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
+
+    def show_uncertainty(self, frame: int, uncertainty: NDArray[np.float16]) -> None:
+        """Put a frame (Z, Y, X) into the uncertainty layer, which is made at the first one."""
+        if self.uncertainty is None or self.uncertainty not in self.viewer.layers:
+            self.uncertainty = make_uncertainty_layer(self.cine)
+            self.viewer.layers.insert(self.viewer.layers.index(self.mask), self.uncertainty)
+            self.viewer.layers.selection.active = self.mask
+        self.uncertainty.data[frame] = uncertainty
+        if frame == self.place[0]:
+            self.uncertainty.refresh(extent=False)
+
+    def write_slices(self, slices: Mapping[Place, Mask]) -> None:
+        """Take over slices (Y, X) from a file as one step; those that change count as edited by a person."""
+        self.history.write(slices, SliceState.EDITED)
+
+    def restore(self, draft: Draft) -> None:
+        """Take over a draft's mask and states as one step."""
+        self.write_slices({place: draft.mask[place] for place in np.ndindex(*self.states.shape)})
+        self.states[:] = draft.states
+
+    def copy_slice_before(self) -> None:
+        """Copy the mask of the slice before onto this one."""
+        t, z = self.place
+        self._copy((t, z - 1), "slice")
+
+    def copy_frame_before(self) -> None:
+        """Copy this slice's mask of the frame before; the first frame takes the last one's: the heart goes round."""
+        t, z = self.place
+        if len(self.states) < 2:
+            raise EditError("There is only one frame.")
+        self._copy(((t - 1) % len(self.states), z), "frame")
+
+    def interpolate(self) -> None:
+        """Fill the slices between the two nearest ones, around the one on screen, that a person edited."""
+        t, z = self.place
+        edited = [i for i, state in enumerate(self.states[t]) if state in BY_PERSON]
+        below, above = [i for i in edited if i < z], [i for i in edited if i > z]
+        if not below or not above:
+            raise EditError("Interpolating needs a slice you edited on either side of this one.")
+        first, last = below[-1], above[0]
+        between = interpolate_slices(self.mask.data[t], first, last)
+        self.history.write({(t, i): between[i] for i in range(first + 1, last)}, SliceState.EDITED)
+
+    def accept(self, places: list[Place]) -> list[tuple[Place, SliceState, Mask]]:
+        """Mark slices as labels and return what is to be stored: place, new state, a copy of the mask (Y, X)."""
+        accepted = []
+        for place in places:
+            by_hand = self.states[place] in (SliceState.EDITED, SliceState.CORRECTED)
+            self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
+            accepted.append((place, SliceState(self.states[place]), self.mask.data[place].copy()))
+        return accepted
+
+    def acceptable(self, whole_frame: bool) -> list[Place]:
+        """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""
+        t, z = self.place
+        levels = range(self.states.shape[1]) if whole_frame else [z]
+        pending = (SliceState.PREDICTED, SliceState.EDITED)
+        return [(t, i) for i in levels if self.states[t, i] in pending]
+
+    def _copy(self, source: Place, noun: str) -> None:
+        if min(source) < 0:
+            raise EditError(f"There is no {noun} before this one.")
+        self.history.write({self.place: self.mask.data[source]}, SliceState.EDITED)
+
+
+def look_at_study(study: OpenStudy) -> StudyShown:
+    """The open study as a frozen value to draw."""
+    frame, level = study.place
+    return StudyShown(
+        name=study.cine.source.name,
+        line=describe(study.cine),
+        warnings=study.cine.warnings,
+        rate_unknown=study.loaded.cine.rr_ms is None and len(study.states) > 1,
+        hash=study.loaded.hash,
+        frames=study.states.shape[0],
+        slices=study.states.shape[1],
+        frame=frame,
+        slice=level,
+        state=SliceState(study.states[frame, level]),
+        predicted=int(np.count_nonzero(study.states)),
+        edited=int(np.count_nonzero(study.states == SliceState.EDITED)),
+        frame_pending=len(study.acceptable(whole_frame=True)),
+        result=study.result,
+        can_undo=study.history.can_undo,
+        can_redo=study.history.can_redo,
+    )
+
+
+def store_labels(
+    folder: Path, loaded: Loaded, accepted: list[tuple[Place, SliceState, Mask]], model: str | None
+) -> int:
+    """Store accepted slices in the library; returns how many. Raises LibraryError or OSError."""
+    for (frame, level), state, mask in accepted:
+        by_hand = state == SliceState.CORRECTED
+        accept_slice(
+            folder, loaded.cine, mask, frame, level, "corrected" if by_hand else "accepted", model, study=loaded.hash
+        )
+    return len(accepted)

@@ -1,0 +1,150 @@
+"""Undo for the mask: every stroke, tool and model run is one step, and the slices' states go back with the voxels.
+
+napari's Labels layer keeps the history of strokes; tools and runs are put into that same history, so that there is
+one order and one Ctrl+Z. The only module that touches the layer's private history. Its items are lists of atoms; an
+atom `((t, z), before, after)` with whole slices (Y, X) replays by plain indexing.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from glrp_napari.autosave import SliceState
+
+Place = tuple[int, int]
+"""A slice of a frame: (t, z)."""
+
+
+class EditHistory:
+    """The undo history of one mask layer (T, Z, Y, X) together with `states` (T, Z), changed in place."""
+
+    def __init__(self, layer: Labels, states: NDArray[np.uint8]) -> None:
+        self.layer = layer
+        self.states = states
+        self._past: deque[dict[Place, int]] = deque(maxlen=layer._history_limit)
+        self._future: deque[dict[Place, int]] = deque(maxlen=layer._history_limit)
+        self._run: list[Any] | None = None
+        self._ours = False
+        layer.events.paint.connect(self._on_paint)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back that is not a run still going on."""
+        return bool(self.layer._undo_history) and self.layer._undo_history[-1] is not self._run
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether a step was taken back and can be done again."""
+        return bool(self.layer._redo_history)
+
+    def undo(self) -> None:
+        """Take the last step back: voxels and states."""
+        if self.can_undo:
+            self.layer.undo()
+            self._swap_states(self._past, self._future)
+
+    def redo(self) -> None:
+        """Do the last undone step again: voxels and states."""
+        if self.can_redo:
+            self.layer.redo()
+            self._swap_states(self._future, self._past)
+
+    def write(self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState) -> bool:
+        """Write whole slices as one step; slices that would not change are left alone. False if none changed."""
+        atoms, before = self._put(slices, state)
+        if atoms:
+            self._append(atoms, before)
+        return bool(atoms)
+
+    def begin_run(self) -> None:
+        """Open the one step that a run's frames will join; strokes made meanwhile come after it."""
+        self._run = []
+        self._append(self._run, {})
+
+    def write_run(self, slices: Mapping[Place, NDArray[np.uint8]], keep: Iterable[Place] = ()) -> None:
+        """Add a run's slices to its step, except those in `keep` and those of a stroke that is being drawn."""
+        if self._run is None:
+            raise RuntimeError("a run's slices arrived outside a run")
+        kept = set(keep) | self._being_drawn()
+        atoms, before = self._put({p: s for p, s in slices.items() if p not in kept}, SliceState.PREDICTED)
+        self._run += atoms
+        step = next((i for i, item in enumerate(self.layer._undo_history) if item is self._run), None)
+        if step is not None and len(self._past) == len(self.layer._undo_history):
+            self._past[step].update(before)
+        if atoms:
+            self._forget_future()
+
+    def end_run(self) -> None:
+        """Close the run's step; a run that changed nothing leaves none."""
+        run, self._run = self._run, None
+        for index, item in enumerate(self.layer._undo_history):
+            if item is run and not run:
+                del self.layer._undo_history[index]
+                del self._past[index]
+                break
+
+    def _put(self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState) -> tuple[list[Any], dict[Place, int]]:
+        data, atoms, before = self.layer.data, [], {}
+        for place, new in slices.items():
+            changed = not np.array_equal(data[place], new)
+            if changed or (state == SliceState.PREDICTED and self.states[place] != state):
+                before[place] = int(self.states[place])
+                atoms.append((place, data[place].copy(), new.copy()))
+                data[place] = new
+                self.states[place] = state
+        if atoms:
+            self._refresh(before)
+        return atoms, before
+
+    def _refresh(self, places: Iterable[Place]) -> None:
+        shown = tuple(int(i) for i in np.round(self.layer.world_to_data(self.layer._slice_input.world_slice.point))[:2])
+        if shown in set(places):
+            self.layer.refresh(extent=False)
+
+    def _append(self, item: list[Any], before: dict[Place, int]) -> None:
+        self._forget_future()
+        self._past.append(before)
+        self._ours = True
+        try:
+            self.layer._append_to_undo_history(item)
+        finally:
+            self._ours = False
+
+    def _forget_future(self) -> None:
+        self.layer._redo_history.clear()
+        self._future.clear()
+
+    def _being_drawn(self) -> set[Place]:
+        return {place for atom in self.layer._staged_history for place in find_places(atom)}
+
+    def _on_paint(self, event: Any) -> None:
+        if self._ours:
+            return
+        places = {place for atom in event.value for place in find_places(atom)}
+        self._past.append({place: int(self.states[place]) for place in places})
+        self._future.clear()
+        for place in places:
+            self.states[place] = SliceState.EDITED
+
+    def _swap_states(self, source: deque[dict[Place, int]], target: deque[dict[Place, int]]) -> None:
+        if source:
+            step = source.pop()
+            target.append({place: int(self.states[place]) for place in step})
+            for place, state in step.items():
+                self.states[place] = state
+
+
+def find_places(atom: Any) -> Iterator[Place]:
+    """The slices (t, z) that one atom of napari's history changes."""
+    key = atom.slice_key if hasattr(atom, "slice_key") else atom[0]
+    frame, level = key[:2]
+    if isinstance(frame, slice):
+        yield from product(range(frame.start, frame.stop), range(level.start, level.stop))
+    else:
+        frames, levels = np.broadcast_arrays(np.atleast_1d(frame), np.atleast_1d(level))
+        yield from {(int(t), int(z)) for t, z in zip(frames, levels, strict=True)}

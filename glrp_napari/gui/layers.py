@@ -1,0 +1,113 @@
+"""From a cine to napari's layers and back: scale, axis names, contrast, and the mask's names and colours."""
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure
+from glrp_napari.gui.orientation import find_display
+
+CINE_KEY = "glrp_cine"
+"""Under this key of a layer's metadata lies the `Cine` it shows."""
+
+MASK_KEY = "glrp_mask"
+"""Marks our mask layer; the value is the `Cine` whose grid it lies on."""
+
+AXIS_LABELS = ("t", "z", "y", "x")
+UNITS = ("ms", "mm", "mm", "mm")
+NAMES = {Structure.RV: "RV", Structure.MYO: "Myocardium", Structure.LV: "LV"}
+COLOURS = {Structure.RV: "#2f7fd0", Structure.MYO: "#2fb380", Structure.LV: "#e0533d"}
+"""Blue, green, red in shades that the colour-blind can tell apart, by lightness too (after Okabe and Ito)."""
+
+
+def scale_of(cine: Cine) -> tuple[float, float, float, float]:
+    """The layer's scale: ms a frame (1 where the file does not say), then mm."""
+    frame_ms = cine.rr_ms / len(cine.images) if cine.rr_ms else 1.0
+    return (frame_ms, *cine.geometry.spacing_mm)
+
+
+def find_contrast(images: NDArray[Any]) -> tuple[float, float]:
+    """The 1st and 99.5th percentile of a sample of the voxels, apart from each other even for a constant image."""
+    sample = images.reshape(-1)[:: max(1, images.size // 200_000)]
+    finite = sample[np.isfinite(sample)]
+    low, high = np.percentile(finite, (1, 99.5)) if finite.size else (0.0, 1.0)
+    return float(low), float(high if high > low else low + 1.0)
+
+
+def image_options(cine: Cine) -> dict[str, Any]:
+    """The keywords of the image layer that shows a cine; reader, sample and dock share them."""
+    return {
+        "name": cine.source.name,
+        "scale": scale_of(cine),
+        "axis_labels": AXIS_LABELS,
+        "units": UNITS,
+        "contrast_limits": find_contrast(cine.images),
+        "colormap": "gray",
+        "metadata": {CINE_KEY: cine},
+    }
+
+
+def make_mask_layer(mask: Mask, cine: Cine) -> Labels:
+    """The layer of structures over a cine; `mask` is (T, Z, Y, X)."""
+    layer = Labels(
+        mask,
+        name=f"Structures of {cine.source.name}",
+        scale=scale_of(cine),
+        axis_labels=AXIS_LABELS,
+        units=UNITS,
+        opacity=0.45,
+        metadata={MASK_KEY: cine},
+        colormap=DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **COLOURS}),
+        features={"structure": ["background", *NAMES.values()]},
+    )
+    layer.brush_size = 6
+    layer.selected_label = int(Structure.LV)
+    return layer
+
+
+def make_uncertainty_layer(cine: Cine) -> Image:
+    """An empty layer (T, Z, Y, X) for the model's uncertainty, 0…1."""
+    return Image(
+        np.zeros(cine.images.shape, dtype=np.float16),
+        name="Uncertainty",
+        scale=scale_of(cine),
+        axis_labels=AXIS_LABELS,
+        units=UNITS,
+        contrast_limits=(0.0, 0.6),
+        colormap="magma",
+        blending="additive",
+        opacity=0.7,
+    )
+
+
+def read_layer(layer: Image) -> Cine:
+    """The cine of an image layer: ours where the layer carries one, else its data with its scale.
+
+    Raises ValueError for an RGB or multiscale layer and for one that is neither 3-D nor 4-D.
+    """
+    if isinstance(cine := layer.metadata.get(CINE_KEY), Cine):
+        return cine
+    if layer.rgb or layer.multiscale or layer.ndim not in (3, 4):
+        kind = "colour" if layer.rgb else "multiscale" if layer.multiscale else f"{layer.ndim}-D"
+        raise ValueError(f"layer {layer.name}: found a {kind} image, expected a grey 3-D or 4-D one")
+    data = np.asarray(layer.data)
+    z, y, x = (float(abs(value)) for value in layer.scale[-3:])
+    return Cine(
+        images=data if data.ndim == 4 else data[None],
+        geometry=Geometry(spacing_mm=(z, y, x)),
+        source=Source(name=layer.name, file_shape=data.shape),
+        warnings=("Taken from a layer: orientation unknown.",),
+    )
+
+
+def orient_viewer(viewer: Any, cine: Cine) -> None:
+    """Turn the view, not the data: anterior up, RV on the left; and the middle slice of the first frame."""
+    display = find_display(cine.geometry)
+    viewer.dims.ndisplay = 2
+    viewer.dims.order = display.order
+    viewer.camera.orientation2d = display.orientation
+    viewer.dims.set_current_step((0, 1), (0, cine.images.shape[1] // 2))
+    viewer.reset_view()

@@ -1,0 +1,55 @@
+"""What happens off the GUI's thread when a study is opened: reading, hashing, and the copy that jobs read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from glrp_napari.autosave import Draft, load_draft
+from glrp_napari.cine import Cine, Mask, hash_study
+from glrp_napari.messages import StudyFile
+from glrp_napari.reading import read_cine
+from glrp_napari.reading.formats import read_file
+from glrp_napari.reading.masks import read_mask
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A cine that is ready to be worked on: its hash, the file jobs read it from, and an unsaved draft if any."""
+
+    cine: Cine
+    hash: str
+    file: StudyFile
+    draft: Draft | None
+
+
+def load_study(path: Path, series: str | None, scratch: Path, drafts: Path) -> Loaded:
+    """Read a file or folder and prepare it. Raises ReadError."""
+    return prepare_study(lambda: read_cine(path, series), scratch, drafts)
+
+
+def prepare_study(get_cine: Callable[[], Cine], scratch: Path, drafts: Path) -> Loaded:
+    """Hash a cine, write its images to `scratch` as .npy for the jobs, look for a draft in `drafts`."""
+    cine = get_cine()
+    study = hash_study(cine)
+    images = scratch / f"{study[:12]}.npy"
+    if not images.exists():
+        np.save(images, cine.images)
+    return Loaded(
+        cine=cine,
+        hash=study,
+        draft=load_draft(drafts, study, cine),
+        file=StudyFile(images=images, geometry=cine.geometry, name=cine.source.name),
+    )
+
+
+def load_mask(path: Path, cine: Cine, label_map: dict[int, int] | None, frame: int) -> dict[tuple[int, int], Mask]:
+    """A mask file's slices (Y, X) by (t, z): of the whole cine, or of `frame` where the file holds one frame only.
+
+    Raises ReadError for another grid or labels that `label_map` does not know.
+    """
+    single = len(cine.images) > 1 and len(read_file(path).images) == 1
+    mask = read_mask(path, cine, label_map, frame if single else None)
+    frames = (frame,) if single else range(len(mask))
+    return {(t, z): mask[t, z] for t in frames for z in range(mask.shape[1])}

@@ -1,0 +1,144 @@
+"""Small widgets the sections share: buttons that leave the focus on the image, a progress row, a loss curve."""
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QPointF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from glrp_napari.gui.words import describe_left
+
+STYLE = """
+QPushButton, QToolButton { padding: 4px 8px; }
+QPushButton[primary="true"] { background: #2563c9; color: white; font-weight: bold; }
+QPushButton[primary="true"]:hover { background: #2f73e0; }
+QPushButton:checked { background: #3a4150; border: 1px solid #8fa3c8; }
+QPushButton[big="true"] { padding: 8px; font-size: 14px; }
+QLabel[role="title"] { font-weight: bold; font-size: 13px; padding-top: 6px; }
+QLabel[role="quiet"] { color: #9a9fa8; }
+QFrame[role="notice"] { border: 1px solid #b98a2e; border-radius: 4px; }
+QFrame[role="notice"] QLabel { padding: 2px; }
+QProgressBar { max-height: 14px; }
+"""
+
+
+def make_button(text: str, tooltip: str = "", checkable: bool = False) -> QPushButton:
+    """A button that the Tab key reaches but a click does not focus, so that keys go on to the image."""
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.setCheckable(checkable)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def set_primary(button: QPushButton, primary: bool) -> None:
+    """Show a button as the obvious next one, or as any other."""
+    if bool(button.property("primary")) != primary:
+        button.setProperty("primary", primary)
+        button.style().unpolish(button)
+        button.style().polish(button)
+
+
+def make_label(text: str = "", role: str = "") -> QLabel:
+    """A line of text that wraps; `role` is "title", "quiet" or nothing."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setProperty("role", role)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def make_row(*widgets: QWidget, stretch: Sequence[int] = ()) -> QHBoxLayout:
+    """Widgets side by side; `stretch` gives their shares of the width."""
+    row = QHBoxLayout()
+    row.setSpacing(4)
+    for index, widget in enumerate(widgets):
+        row.addWidget(widget, stretch[index] if index < len(stretch) else 0)
+    return row
+
+
+class Section(QWidget):
+    """A titled part of the dock; parts are added to `column`."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(6, 0, 6, 2)
+        self.column.setSpacing(4)
+        self.column.addWidget(make_label(title, "title"))
+
+
+class ProgressRow(QWidget):
+    """A bar with the time left and Cancel; hidden while nothing runs."""
+
+    cancelled = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = QProgressBar()
+        self.text = make_label(role="quiet")
+        self.button = make_button("Cancel")
+        self.button.clicked.connect(self._on_cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(make_row(self.bar, self.button, stretch=(1, 0)))
+        column.addWidget(self.text)
+        self.hide()
+
+    def begin(self, text: str) -> None:
+        """Show the row at work of unknown length."""
+        self.bar.setRange(0, 0)
+        self.text.setText(text)
+        self.button.setEnabled(True)
+        self.show()
+
+    def advance(self, text: str, done: int, total: int, seconds_left: float | None) -> None:
+        """Show `done` of `total` and the time left."""
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.text.setText(" · ".join(part for part in (text, describe_left(seconds_left)) if part))
+
+    def end(self) -> None:
+        """Hide the row."""
+        self.hide()
+
+    def _on_cancel(self) -> None:
+        self.button.setEnabled(False)
+        self.text.setText("Cancelling…")
+        self.cancelled.emit()
+
+
+class Sparkline(QWidget):
+    """A curve of the last values, scaled to its own range: the loss, going down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: list[float] = []
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Qt's question for the size."""
+        return QSize(120, 36)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._values.clear()
+        self.update()
+
+    def add(self, value: float) -> None:
+        """One more value."""
+        self._values.append(value)
+        self.update()
+
+    def paintEvent(self, event: object) -> None:
+        """Draw the curve; Qt calls this."""
+        if len(self._values) < 2:
+            return
+        low, high = min(self._values), max(self._values)
+        width, height = (self.width() - 4) / (len(self._values) - 1), (self.height() - 6) / ((high - low) or 1.0)
+        points = [QPointF(2 + i * width, 3 + (high - value) * height) for i, value in enumerate(self._values)]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor("#7fa8e0"), 1.5))
+        painter.drawPolyline(QPolygonF(points))
+        painter.end()

@@ -1,0 +1,100 @@
+"""One segmentation run: the request, its frames into the mask as one undo step, and the measurements at the end."""
+
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from glrp_napari.cine import Cine, Mask
+from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.segment import Choice
+from glrp_napari.gui.words import describe_function
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.measure import Function, measure_function
+from glrp_napari.messages import Failed, FrameSegmented, Notice, Progress, SegmentDone, SegmentRequest, Terminal
+
+
+class Segmenting(QObject):
+    """Runs segmentations of the workplace's study."""
+
+    began = Signal()
+    advanced = Signal(str, int, int, object)
+
+    def __init__(self, workplace: Workplace) -> None:
+        super().__init__(workplace)
+        self._workplace = workplace
+        self._study: OpenStudy | None = None
+        self._choice = Choice()
+        workplace.jobs.happened.connect(self._on_event)
+        workplace.jobs.ended.connect(self._on_ended)
+
+    def start(self, choice: Choice) -> None:
+        """Segment the open study as chosen."""
+        place, model = self._workplace, self._workplace.find_model()
+        if place.study is None or model is None or place.now.job or place.now.opening:
+            return
+        self._study, self._choice = place.study, choice
+        frame = place.study.place[0]
+        place.study.history.begin_run()
+        place.jobs.run(
+            SegmentRequest(
+                study=place.study.loaded.file,
+                model=model.weights,
+                out=Path(mkdtemp(dir=place.scratch.name)),
+                frames=(frame,) if choice.scope == "frame" else choice.scope,
+                first=frame,
+                crf=choice.crf,
+                device=choice.device,
+            )
+        )
+        place.study.segmented_by = model.card.name
+        place.update(job="segment", model_changed=False)
+        self.began.emit()
+
+    def _on_event(self, event: object) -> None:
+        if self._workplace.now.job != "segment":
+            return
+        if isinstance(event, FrameSegmented):
+            self._take_frame(event)
+        elif isinstance(event, Progress):
+            self.advanced.emit(event.stage, event.done, event.total, event.seconds_left)
+        elif isinstance(event, Notice):
+            self._workplace.tell(event.text)
+
+    def _take_frame(self, event: FrameSegmented) -> None:
+        study = self._study
+        if study is None or study is not self._workplace.study:
+            return
+        study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
+        if self._choice.uncertainty:
+            study.show_uncertainty(event.frame, np.load(event.uncertainty))
+        for path in (event.mask, event.uncertainty):
+            path.unlink(missing_ok=True)
+        self._workplace.changed.emit()
+
+    def _on_ended(self, terminal: Terminal) -> None:
+        if self._workplace.now.job != "segment":
+            return
+        study, self._study = self._study, None
+        if study is not None:
+            study.history.end_run()
+        if isinstance(terminal, Failed):
+            self._workplace.tell(terminal.reason)
+        self._workplace.update(job="")
+        if isinstance(terminal, SegmentDone) and study is not None:
+            self._measure(study, terminal.frames)
+
+    def _measure(self, study: OpenStudy, frames: tuple[int, ...]) -> None:
+        mask = study.mask.data.copy()
+
+        def show(function: Function) -> None:
+            study.result = describe_function(function)
+            self._workplace.changed.emit()
+
+        self._workplace.readers.run(lambda: measure(study.cine, mask, frames), show, self._workplace.tell)
+
+
+def measure(cine: Cine, mask: Mask, frames: tuple[int, ...]) -> Function:
+    """The heart's function from the segmented frames of a mask (T, Z, Y, X)."""
+    return measure_function(mask, cine.geometry, frames=frames, rr_ms=cine.rr_ms)

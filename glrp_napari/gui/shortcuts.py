@@ -1,0 +1,29 @@
+"""The keys of the dock, in one table. They act on our mask layer only, whichever layer is selected.
+
+None is used by napari for any layer type or the viewer (a test compares them with all of napari's registered keys);
+napari's own keys for brush (P), fill (F), erase (E), move (Z) and brush size ([ and ]) stay what they are.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A key in napari's spelling and the name of the action it calls."""
+
+    key: str
+    action: str
+
+
+SHORTCUTS = (
+    Shortcut("Q", "choose_rv"),
+    Shortcut("W", "choose_myo"),
+    Shortcut("G", "choose_lv"),
+    Shortcut("H", "toggle_outline"),
+    Shortcut("J", "interpolate"),
+    Shortcut("U", "copy_slice_before"),
+    Shortcut("N", "copy_frame_before"),
+    Shortcut("K", "accept_slice"),
+    Shortcut("Shift+K", "accept_frame"),
+)
+KEYS = {shortcut.action: shortcut.key for shortcut in SHORTCUTS}

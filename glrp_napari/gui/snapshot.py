@@ -1,0 +1,74 @@
+"""What the dock shows at one moment, as a frozen value, and the one next step that follows from it. Pure: no Qt."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from glrp_napari.autosave import SliceState
+from glrp_napari.library import Label
+from glrp_napari.models import Model
+from glrp_napari.session import Session
+
+Job = Literal["", "segment", "finetune"]
+Step = Literal["", "open", "segment", "accept", "finetune", "use"]
+
+
+@dataclass(frozen=True)
+class StudyShown:
+    """The open study in words, and what its slices are: counts by state, and the state of the slice on screen."""
+
+    name: str
+    line: str
+    warnings: tuple[str, ...]
+    hash: str
+    frames: int
+    slices: int
+    rate_unknown: bool = False
+    frame: int = 0
+    slice: int = 0
+    state: SliceState = SliceState.UNTOUCHED
+    predicted: int = 0
+    edited: int = 0
+    frame_pending: int = 0
+    result: str = ""
+    can_undo: bool = False
+    can_redo: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything the sections draw. `new_labels` counts those accepted since the last fine-tuning here.
+
+    `candidate` is a fine-tuned model that waits for "Use it"; `model_changed` says that the chosen model has not
+    segmented the open study yet.
+    """
+
+    session: Session
+    study: StudyShown | None = None
+    opening: bool = False
+    job: Job = ""
+    models: tuple[Model, ...] = ()
+    model: str = ""
+    crf_missing: str = ""
+    labels: tuple[Label, ...] = ()
+    new_labels: int = 0
+    candidate: str = ""
+    model_changed: bool = False
+    draft_from: str = ""
+    outcome: str = ""
+
+
+def choose_next(now: Snapshot) -> Step:
+    """The one step to offer as the obvious next; none while a job works and nothing was corrected meanwhile."""
+    if now.study is None:
+        return "" if now.opening else "open"
+    if now.study.edited:
+        return "accept"
+    if now.job:
+        return ""
+    if now.candidate:
+        return "use"
+    if not now.models:
+        return ""
+    if now.study.predicted == 0 or now.model_changed:
+        return "segment"
+    return "finetune" if now.new_labels else "accept"

@@ -1,0 +1,91 @@
+"""The sentences of the window. Pure: from values to words a clinician uses; frames and slices count from 1."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from glrp_napari.autosave import SliceState
+from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.library import Label
+from glrp_napari.measure import Function
+from glrp_napari.messages import Comparison
+from glrp_napari.reading import Series
+
+STATES: Mapping[SliceState, str] = {
+    SliceState.UNTOUCHED: "not segmented yet",
+    SliceState.PREDICTED: "segmented by the model",
+    SliceState.EDITED: "edited by you, not yet accepted",
+    SliceState.ACCEPTED: "accepted as it was",
+    SliceState.CORRECTED: "corrected and accepted",
+}
+
+
+def describe_slice(study: StudyShown) -> str:
+    """Where one is and what the slice is, e.g. `Slice 5, frame 1: segmented by the model`."""
+    return f"Slice {study.slice + 1}, frame {study.frame + 1}: {STATES[study.state]}"
+
+
+def describe_left(seconds: float | None) -> str:
+    """Time left, rounded as a person would say it; empty while unknown."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s left"
+    return f"{round(seconds / 60)} min left"
+
+
+def describe_finetune(labels: int) -> str:
+    """The fine-tune button's text; N is the count."""
+    return "Fine-tune on my labels" if labels == 0 else f"Fine-tune on my {labels} label{'s' if labels > 1 else ''}"
+
+
+def describe_comparison(comparison: Comparison) -> str:
+    """Old against new model on labels neither saw in this training, or that there were too few to say."""
+    if comparison.held_out == "nothing":
+        return "Not validated: that needs accepted labels from two patients, or more slices of this one."
+    old, new = (_mean(figures) for figures in (comparison.base, comparison.candidate))
+    of_whom = "another patient" if comparison.held_out == "patients" else "the same patients"
+    slices = f"{comparison.slices} held-out slice{'s' if comparison.slices != 1 else ''} of {of_whom}"
+    return f"Dice on {slices}: {old:.3f} before, {new:.3f} now ({new - old:+.3f})."
+
+
+def describe_draft(saved_at: str) -> str:
+    """The question about an unsaved draft; `saved_at` is ISO 8601."""
+    when = datetime.fromisoformat(saved_at).astimezone()
+    return f"Restore your unsaved corrections from {when:%d %B, %H:%M}?"
+
+
+def _mean(figures: Mapping[str, float]) -> float:
+    return figures["mean"] if "mean" in figures else sum(figures.values()) / max(1, len(figures))
+
+
+def describe_warnings(warnings: tuple[str, ...]) -> str:
+    """The first warning, and how many more the tooltip has."""
+    if not warnings:
+        return ""
+    more = f" (and {len(warnings) - 1} more: point here)" if len(warnings) > 1 else ""
+    return f"Note: {warnings[0]}{more}"
+
+
+def describe_label(label: Label, study: StudyShown | None) -> str:
+    """A label in the list: the open study by name, another by the start of its hash."""
+    name = study.name if study is not None and study.hash == label.study else f"study {label.study[:8]}"
+    return f"{name} · frame {label.frame + 1} · slice {label.slice + 1} · {label.state}"
+
+
+def describe_function(function: Function) -> str:
+    """The measurements in one line, e.g. `LV EDV 142 ml, ESV 61 ml, EF 57 %, mass 104 g · ED frame 1, ES frame 11`.
+
+    Of a single segmented frame, its volumes.
+    """
+    lv_ml = function.volumes_ml["LV"]
+    measured = [frame for frame, value in enumerate(lv_ml) if value is not None]
+    if function.ed is not None or len(measured) != 1:
+        return str(function)
+    frame = measured[0]
+    names = (("LV", "LV"), ("MYO", "myocardium"), ("RV", "RV"))
+    return f"Frame {frame + 1}: " + ", ".join(f"{name} {function.volumes_ml[key][frame]:.0f} ml" for key, name in names)
+
+
+def describe_series(series: Series) -> str:
+    """A series to choose from, without anything of the patient's."""
+    return f"{series.description} ({series.frames} frames × {series.slices} slices)"

@@ -1,0 +1,234 @@
+"""What the dock works on: the session folder, the open study, the labels and models; and opening, accepting, saving.
+
+Knows the viewer's layers and the engine, none of the dock's widgets: it tells them by `changed` and `told`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from qtpy.QtCore import QObject, Signal
+
+from glrp_napari.cine import Cine, Mask
+from glrp_napari.gui.background import Background
+from glrp_napari.gui.editing import OpenStudy, look_at_study, store_labels
+from glrp_napari.gui.history import Place
+from glrp_napari.gui.jobs import WORKER, Jobs
+from glrp_napari.gui.layers import CINE_KEY, image_options, orient_viewer, read_layer
+from glrp_napari.gui.opening import Loaded, load_mask, load_study, prepare_study
+from glrp_napari.gui.snapshot import Snapshot
+from glrp_napari.library import Label, list_labels, remove_label
+from glrp_napari.models import Model, list_models
+from glrp_napari.refine import CRF_MISSING, has_crf
+from glrp_napari.session import Session
+from glrp_napari.writing.masks import write_mask
+
+
+class Workplace(QObject):
+    """The state behind the dock. `now` is the last snapshot's ground; views get it through `look`."""
+
+    changed = Signal()
+    told = Signal(str)
+    opened = Signal(object)
+    opening = Signal(object, bool)
+    closing = Signal()
+
+    def __init__(self, viewer: ViewerModel, session: Session, command: tuple[str, ...] = WORKER) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.study: OpenStudy | None = None
+        self.scratch = TemporaryDirectory(prefix="glrp-", ignore_cleanup_errors=True)
+        self.readers = Background(self)
+        self.writers = Background(self, threads=1)
+        self.jobs = Jobs(command, self)
+        self.now = Snapshot(session=session, crf_missing="" if has_crf() else CRF_MISSING)
+        self._closed = False
+        viewer.layers.events.inserted.connect(self._on_layer_inserted)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.list_session()
+
+    def look(self) -> Snapshot:
+        """The moment as a frozen value."""
+        return replace(self.now, study=look_at_study(self.study) if self.study else None)
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the snapshot's ground and say so."""
+        self.now = replace(self.now, **changes)
+        self.changed.emit()
+
+    def tell(self, error: object) -> None:
+        """Show a sentence, or an error's sentence, in the window."""
+        expected = not isinstance(error, Exception) or isinstance(error, ValueError | OSError)
+        self.told.emit(str(error) if expected else f"Something went wrong: {type(error).__name__}: {error}")
+
+    # --- session -------------------------------------------------------------------------------------------------
+
+    def change_session(self, folder: Path) -> None:
+        """Keep labels, models and drafts in `folder` from now on."""
+        self.update(session=Session(folder), candidate="", outcome="", new_labels=0)
+        self.list_session()
+
+    def list_session(self) -> None:
+        """Look into the session folder: labels and models."""
+        session = self.now.session
+        self.writers.run(lambda: (list_labels(session.labels), list_models(session.models)), self._on_listed, self.tell)
+
+    def choose_model(self, name: str) -> None:
+        """Segment with this model from now on."""
+        changed = self.study is not None and self.study.segmented_by not in (None, name)
+        self.update(model=name, model_changed=changed)
+
+    def find_model(self) -> Model | None:
+        """The chosen model."""
+        return next((model for model in self.now.models if model.card.name == self.now.model), None)
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    def open_path(self, path: Path, series: str | None = None) -> None:
+        """Open a file or folder."""
+        scratch, drafts = Path(self.scratch.name), self.now.session.drafts
+        self.opening.emit(path, series is None)
+        self._open(lambda: load_study(path, series, scratch, drafts), None)
+
+    def open_layer(self, layer: Image) -> None:
+        """Take an image layer of napari as the study."""
+        scratch, drafts = Path(self.scratch.name), self.now.session.drafts
+        cine = layer.metadata.get(CINE_KEY)
+        self.opening.emit(cine.source.path if isinstance(cine, Cine) else None, True)
+        self._open(lambda: prepare_study(lambda: read_layer(layer), scratch, drafts), layer)
+
+    def open_selected_layer(self) -> None:
+        """Take the image layer selected in napari as the study."""
+        layer = self.viewer.layers.selection.active
+        if isinstance(layer, Image):
+            self.open_layer(layer)
+        else:
+            self.tell("Select an image layer in napari's layer list first.")
+
+    def set_heart_rate(self, beats: int) -> None:
+        """Take a typed heart rate (beats a minute; 0: unknown) for a study whose file has no frame times."""
+        if self.study is not None:
+            self.study.set_heart_rate(beats)
+            self.changed.emit()
+
+    def close_study(self) -> None:
+        """Let the open study go; its layers leave the viewer, its unsaved corrections stay as a draft."""
+        if self.study is not None:
+            self.closing.emit()
+            study, self.study = self.study, None
+            if self.now.job == "segment":
+                self.jobs.cancel()
+            for layer in (study.mask, study.uncertainty, study.image):
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
+        self.update(draft_from="")
+
+    def close(self) -> None:
+        """The window closes: save what is unsaved, end all processes, remove the scratch folder."""
+        if self._closed:
+            return
+        self._closed = True
+        self.closing.emit()
+        self.jobs.close()
+        for background in (self.readers, self.writers):
+            background.close()
+        self.scratch.cleanup()
+
+    # --- masks and labels ----------------------------------------------------------------------------------------
+
+    def save_mask(self, path: Path, done: Callable[[], None]) -> None:
+        """Write the study's mask to a file."""
+        if (study := self.study) is not None:
+            mask = study.mask.data.copy()
+            self.writers.run(lambda: write_mask(path, mask, study.cine), lambda _none: done(), self.tell)
+
+    def load_mask(self, path: Path, label_map: dict[int, int] | None) -> None:
+        """Take over a mask from a file."""
+        if (study := self.study) is not None:
+            frame = study.place[0]
+            self.readers.run(
+                lambda: load_mask(path, study.cine, label_map, frame),
+                lambda slices: self._on_mask_read(study, slices),
+                self.tell,
+            )
+
+    def accept(self, whole_frame: bool) -> None:
+        """Store the slice, or the frame, on screen as labels."""
+        if (study := self.study) is None:
+            return
+        before = {place: study.states[place] for place in study.acceptable(whole_frame)}
+        accepted = study.accept(list(before))
+        folder, model = self.now.session.labels, study.segmented_by
+        self.changed.emit()
+
+        def give_up(error: Exception) -> None:
+            for place, state in before.items():
+                study.states[place] = state
+            self.tell(error)
+            self.changed.emit()
+
+        self.writers.run(lambda: store_labels(folder, study.loaded, accepted, model), self._on_accepted, give_up)
+
+    def remove_label(self, label: Label) -> None:
+        """Take a label out of the library."""
+        folder = self.now.session.labels
+        self.writers.run(lambda: remove_label(folder, label), lambda _none: self.list_session(), self.tell)
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    def _open(self, load: Callable[[], Loaded], layer: Image | None) -> None:
+        if self.now.opening or self.now.job == "segment":
+            self.tell("Wait until the study is opened and segmented, or cancel, before opening another.")
+            return
+        self.update(opening=True)
+        self.readers.run(load, lambda loaded: self._on_loaded(loaded, layer), self._on_open_failed)
+
+    def _on_loaded(self, loaded: Loaded, layer: Image | None) -> None:
+        self.close_study()
+        image = layer or Image(loaded.cine.images, **image_options(loaded.cine))
+        self.study = OpenStudy(loaded, image, self.viewer)
+        for added in (image, self.study.mask):
+            if added not in self.viewer.layers:
+                self.viewer.add_layer(added)
+        image.name = loaded.cine.source.name  # napari numbers a name that the study before still had
+        self.viewer.dims.axis_labels = self.study.mask.axis_labels
+        self.viewer.layers.selection.active = self.study.mask
+        orient_viewer(self.viewer, loaded.cine)
+        self.jobs.prepare()
+        self.update(opening=False, draft_from=loaded.draft.saved_at if loaded.draft else "", model_changed=False)
+        self.opened.emit(self.study)
+
+    def _on_open_failed(self, error: Exception) -> None:
+        self.update(opening=False)
+        self.tell(error)
+
+    def _on_mask_read(self, study: OpenStudy, slices: dict[Place, Mask]) -> None:
+        if self.study is study:
+            study.write_slices(slices)
+            self.changed.emit()
+
+    def _on_listed(self, found: tuple[tuple[Label, ...], tuple[Model, ...]]) -> None:
+        labels, models = found
+        names = [model.card.name for model in models]
+        model = self.now.model if self.now.model in names else "".join(names[:1])
+        self.update(labels=labels, models=models, model=model)
+
+    def _on_accepted(self, count: int) -> None:
+        self.now = replace(self.now, new_labels=self.now.new_labels + count)
+        self.list_session()
+
+    def _on_layer_inserted(self, event: Any) -> None:
+        layer = event.value
+        cine = layer.metadata.get(CINE_KEY) if isinstance(layer, Image) else None
+        if isinstance(cine, Cine) and not self._closed and not (self.study is not None and self.study.image is layer):
+            self.open_layer(layer)
+
+    def _on_layer_removed(self, event: Any) -> None:
+        layer: Layer = event.value
+        if self.study is not None and not self._closed and layer in (self.study.image, self.study.mask):
+            self.tell("A layer of the study was removed, so the study was closed. Corrections are kept as a draft.")
+            self.close_study()

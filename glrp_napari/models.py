@@ -1,0 +1,145 @@
+"""Model files: one safetensors file of weights and one JSON card beside it, and finding them on disk.
+
+The card rebuilds and explains the network. This module never loads weights, so that listing models stays cheap:
+see `weights` for that.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import glrp_napari
+from glrp_napari.writing.atomic import write_atomically
+
+DEFAULT_MODEL = "cine"
+"""The model that is used unless another is chosen."""
+
+
+class ModelError(ValueError):
+    """A model file or its card is unusable; says which file, what was found and what was expected."""
+
+
+class Settings(BaseModel):
+    """Base of frozen settings that are part of a card."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(Settings):
+    """A 2-D U-Net (paper Fig. 1): `width` filters in the first of five blocks, doubled in each; `classes` outputs."""
+
+    width: int = Field(default=24, ge=4, le=96)
+    classes: Literal[4] = 4
+
+
+class Preprocessing(Settings):
+    """From the native grid to the network's (method §2): in-plane spacing in mm, side of the square, N4 or not."""
+
+    spacing_mm: float = Field(default=1.25, gt=0)
+    size: int = Field(default=192, multiple_of=16, ge=64)
+    n4: bool = False
+
+
+class Card(Settings):
+    """What a model is, where it comes from and how good it was found to be. Stored beside the weights as JSON."""
+
+    format_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    title: str
+    summary: str = ""
+    architecture: Architecture = Architecture()
+    preprocessing: Preprocessing = Preprocessing()
+    weights_sha256: str
+    parent: str | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    figures: dict[str, Any] = Field(default_factory=dict)
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and the weights file it describes."""
+
+    card: Card
+    weights: Path
+
+
+def find_resources() -> Path:
+    """The folder of shipped files: inside the installed package, or at the top of a source tree."""
+    package = Path(glrp_napari.__file__).parent
+    for folder in (package / "resources", package.parent / "resources"):
+        if folder.is_dir():
+            return folder
+    raise ModelError(f"no resources folder beside {package}: the installation is incomplete")
+
+
+def list_models(*folders: Path) -> tuple[Model, ...]:
+    """All models in the shipped resources and then in `folders`, in order of name within a folder.
+
+    Files that are no model are passed over; a card that cannot be read is passed over too, so that one broken file
+    does not hide the others (`load_card` says what is wrong with it).
+    """
+    return tuple(model for folder in (find_resources(), *folders) for model in _list_folder(folder))
+
+
+def find_model(name: str, folders: Iterable[Path] = ()) -> Model:
+    """The model called `name`, or in the weights file `name`. Raises ModelError naming those that exist."""
+    if Path(name).suffix == ".safetensors":
+        return Model(load_card(Path(name)), Path(name))
+    known = {model.card.name: model for model in list_models(*folders)}
+    if name not in known:
+        raise ModelError(
+            f"model {name}: not found, expected one of {', '.join(known) or 'none (no model is installed)'}"
+        )
+    return known[name]
+
+
+def load_card(weights: Path) -> Card:
+    """The card beside a weights file. Raises ModelError when it is missing or malformed."""
+    path = weights.with_suffix(".json")
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{path}: not found, expected the model's card beside its weights") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ModelError(f"{path}: {where}: {first['msg']}, expected a model card of format 1") from None
+
+
+def save_model_files(folder: Path, card: Card, weights: bytes) -> Model:
+    """Write weights, then the card that makes them a model; both atomically. Sets the card's hash."""
+    model = Model(card.model_copy(update={"weights_sha256": hash_bytes(weights)}), folder / f"{card.name}.safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(model.weights, weights)
+    write_atomically(model.weights.with_suffix(".json"), model.card.model_dump_json(indent=2).encode() + b"\n")
+    return model
+
+
+def name_version(name: str, folder: Path) -> str:
+    """`name` made fit for a file, with the first free number behind it: `my-labels-3`."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
+    taken = {path.stem for path in folder.glob("*.json")}
+    return next(version for n in range(1, 10_000) if (version := f"{stem}-{n}") not in taken)
+
+
+def hash_bytes(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _list_folder(folder: Path) -> Iterable[Model]:
+    for card_path in sorted(folder.glob("*.json")):
+        weights = card_path.with_suffix(".safetensors")
+        if weights.exists():
+            try:
+                yield Model(load_card(weights), weights)
+            except ModelError:
+                continue

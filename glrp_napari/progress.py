@@ -1,0 +1,54 @@
+"""A job's progress in the terminal: a bar with time left, or in a log a line now and then."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from glrp_napari import messages
+
+LOG_EVERY_S = 15.0
+T = TypeVar("T")
+
+
+def show_progress(events: Iterable[T]) -> Iterator[T]:
+    """Pass a job's events on while showing how far it is; notices are printed."""
+    yield from _draw_bar(events) if sys.stdout.isatty() else _print_lines(events)
+
+
+def _draw_bar(events: Iterable[T]) -> Iterator[T]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task("")
+        for event in events:
+            if isinstance(event, messages.Progress):
+                bar.update(task, description=event.stage, completed=event.done, total=event.total)
+            elif isinstance(event, messages.TrainingStep):
+                bar.update(
+                    task, description=f"Training, loss {event.loss:.3f}", completed=event.step, total=event.total
+                )
+            elif isinstance(event, messages.Notice):
+                bar.console.print(event.text)
+            yield event
+
+
+def _print_lines(events: Iterable[T]) -> Iterator[T]:
+    printed = time.monotonic()
+    for event in events:
+        if isinstance(event, messages.Notice):
+            print(event.text, flush=True)
+        elif isinstance(event, messages.Progress | messages.TrainingStep) and (
+            time.monotonic() - printed > LOG_EVERY_S
+        ):
+            printed = time.monotonic()
+            print(_describe(event), flush=True)
+        yield event
+
+
+def _describe(event: messages.Progress | messages.TrainingStep) -> str:
+    left = "" if event.seconds_left is None else f", {event.seconds_left / 60:.1f} min left"
+    if isinstance(event, messages.Progress):
+        return f"{event.stage}: {event.done} of {event.total}{left}"
+    return f"step {event.step} of {event.total}, loss {event.loss:.3f}{left}"

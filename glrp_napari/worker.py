@@ -1,0 +1,150 @@
+"""A job in a process of its own: `python -m glrp_napari.worker`.
+
+Loads what a job needs, says `Ready`, takes one request from stdin, streams events to stdout and ends in exactly one
+terminal event. Cancel, or the end of stdin, stops it between two events.
+"""
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from glrp_napari.messages import (
+    Cancel,
+    Cancelled,
+    Event,
+    Failed,
+    FinetuneRequest,
+    FrameSegmented,
+    Ready,
+    SegmentDone,
+    SegmentRequest,
+    decode_request,
+    encode,
+)
+
+if TYPE_CHECKING:
+    from glrp_napari.segment import FrameResult
+
+
+def main() -> None:
+    """Serve one request."""
+    wire = claim_stdout()
+    import glrp_training.adapt  # noqa: F401  the slow imports happen before the request comes
+
+    send(wire, Ready())
+    requests = os.fdopen(0, "rb", buffering=0)  # unbuffered: a thread waiting in it holds no lock when Python exits
+    line = requests.readline()
+    if not line.strip():
+        return
+    stop = threading.Event()
+    threading.Thread(target=wait_for_stop, args=(requests, stop), daemon=True).start()
+    for event in run_to_end(line, stop):
+        send(wire, event)
+
+
+def claim_stdout() -> IO[bytes]:
+    """Keep the real stdout for messages; whatever else prints goes to stderr."""
+    wire = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return wire
+
+
+def send(wire: IO[bytes], event: Event) -> None:
+    """Write one event; when nobody reads any more, leave at once."""
+    try:
+        wire.write(encode(event))
+    except BrokenPipeError:
+        os._exit(1)
+
+
+def wait_for_stop(requests: IO[bytes], stop: threading.Event) -> None:
+    """Set `stop` on a cancel message or at the end of stdin, which means that the client is gone."""
+    for line in requests:
+        if isinstance(decode_request(line), Cancel):
+            break
+    stop.set()
+
+
+def run_to_end(line: bytes, stop: threading.Event) -> Iterator[Event]:
+    """The events of the request on `line`; the last one, and only that, is terminal."""
+    try:
+        for event in run_request(decode_request(line)):
+            yield event
+            if stop.is_set() and event.kind not in ("segment-done", "finetune-done"):
+                yield Cancelled()
+                return
+    except Exception as error:  # the job's border: any error becomes the job's terminal event
+        expected = isinstance(
+            error, ValueError | ArithmeticError | IndexError | MemoryError | ModuleNotFoundError | OSError
+        )
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        yield Failed(reason=reason, detail=traceback.format_exc())
+
+
+def run_request(request: SegmentRequest | FinetuneRequest | Cancel) -> Iterator[Event]:
+    """Dispatch."""
+    match request:
+        case SegmentRequest():
+            yield from run_segment(request)
+        case FinetuneRequest():
+            yield from run_finetune(request)
+        case Cancel():
+            yield Cancelled()
+
+
+def run_segment(request: SegmentRequest) -> Iterator[Event]:
+    """Segment as asked; each frame's arrays are written to the request's folder before the event that names them."""
+    import numpy as np
+
+    from glrp_napari.device import choose_placement
+    from glrp_napari.measure import find_phases
+    from glrp_napari.models import find_model
+    from glrp_napari.segment import FrameResult, Segmenter, segment
+    from glrp_napari.weights import load_network
+
+    started = time.monotonic()
+    images = np.load(request.study.images, mmap_mode="r")
+    model = find_model(str(request.model))
+    segmenter = Segmenter(load_network(model), model.card.preprocessing, choose_placement(request.device))
+    loaded = time.monotonic()
+    masks = np.zeros(images.shape, np.uint8)
+    done: list[int] = []
+    for event in segment(images, request.study.geometry, segmenter, request.frames, request.first, request.crf):
+        if isinstance(event, FrameResult):
+            masks[event.frame] = event.mask
+            done.append(event.frame)
+            yield _store_frame(event, request.out)
+        else:
+            yield event
+    phases = find_phases(masks, request.study.geometry, frames=done)
+    seconds = {"load": loaded - started, "segment": time.monotonic() - loaded}
+    device = segmenter.placement.device.type
+    yield SegmentDone(frames=tuple(done), ed=phases.ed, es=phases.es, device=device, seconds=seconds)
+
+
+def run_finetune(request: FinetuneRequest) -> Iterator[Event]:
+    """Adapt the base model to the library."""
+    from glrp_training.adapt import adapt
+
+    from glrp_napari.device import choose_placement
+    from glrp_napari.models import find_model
+
+    base = find_model(str(request.base))
+    yield from adapt(request.library, base, request.models, request.name, choose_placement(request.device))
+
+
+def _store_frame(result: "FrameResult", out: Path) -> FrameSegmented:
+    import numpy as np
+
+    mask, uncertainty = out / f"mask-{result.frame:04d}.npy", out / f"uncertainty-{result.frame:04d}.npy"
+    np.save(mask, result.mask)
+    np.save(uncertainty, result.uncertainty)
+    return FrameSegmented(frame=result.frame, mask=mask, uncertainty=uncertainty)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Writing results: each file appears whole or not at all."""

@@ -1,0 +1,80 @@
+"""`make bench`: how fast a cine is segmented here, and how that compares with plain eager fp32 in the same run."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from glrp_napari.device import choose_placement
+from glrp_napari.models import DEFAULT_MODEL, find_model
+from glrp_napari.phantom import Anatomy, make_phantom
+from glrp_napari.segment import Segmenter
+from glrp_napari.weights import load_network
+from glrp_napari.writing.masks import write_images
+
+FRAMES, SLICES = 30, 10
+
+
+def main() -> None:
+    """Print every figure."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        study = folder / "study.nii.gz"
+        phantom = make_phantom(1, Anatomy(frames=FRAMES, slices=SLICES))
+        write_images(study, phantom.cine.images, phantom.cine)
+        time_command(study, folder, "all")
+        time_command(study, folder, "ed-es")
+    compare_with_eager()
+
+
+def time_command(study: Path, folder: Path, frames: str) -> None:
+    """Time `glrp segment` as a process, its start included, and read its own stages and peak memory."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "glrp_napari.cli", "segment", str(study), "--out", str(folder), "--frames", frames]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.monotonic() - started
+    stages = json.loads((folder / "study.json").read_text())["seconds"]
+    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    print(f"{FRAMES} frames × {SLICES} slices, {frames}: {sum(stages.values()):.1f} s {stages}, "
+          f"{seconds:.1f} s with the start of Python, peak memory so far {peak_gb:.2f} GB")  # fmt: skip
+
+
+def compare_with_eager(slices: int = 10, repeats: int = 5) -> None:
+    """The default model on ten slices, as shipped against the same network unfused in float32."""
+    model = find_model(DEFAULT_MODEL)
+    network = load_network(model)
+    size = model.card.preprocessing.size
+    segmenter = Segmenter(network, model.card.preprocessing, choose_placement("cpu"))
+    images = torch.randn(slices, size, size)
+
+    def run_ours() -> None:
+        list(segmenter.predict(images))
+
+    @torch.inference_mode()
+    def run_eager() -> None:
+        network(images[:, None]).softmax(1)
+
+    ours, eager = [], []
+    for _ in range(repeats):  # alternating, so that a noisy machine hits both alike
+        ours.append(clock(run_ours))
+        eager.append(clock(run_eager))
+    best_ours, best_eager = min(ours) / slices, min(eager) / slices
+    ratio = best_eager / best_ours
+    print(f"a slice: {best_ours * 1000:.0f} ms; eager fp32: {best_eager * 1000:.0f} ms; {ratio:.2f} times as fast")
+
+
+def clock(act: Callable[[], None]) -> float:
+    """Seconds that one call takes."""
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""A worker's double for what the real one must not be made to do: crash, hang, talk nonsense. `fake_worker.py MODE`."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from glrp_napari import messages as m
+
+
+def send(message: m.Message) -> None:
+    sys.stdout.buffer.write(m.encode(message))
+    sys.stdout.buffer.flush()
+
+
+def segment(request: m.SegmentRequest, mode: str) -> None:
+    images = np.load(request.study.images, mmap_mode="r")
+    asked = range(len(images)) if isinstance(request.frames, str) else request.frames
+    frames = sorted(asked, key=lambda frame: frame != request.first)
+    for done, frame in enumerate(frames, 1):
+        mask = np.zeros(images.shape[1:], np.uint8)
+        mask[:, 4:12, 4:12], mask[:, 6:10, 6:10] = 2, 3
+        paths = request.out / f"m{frame}.npy", request.out / f"u{frame}.npy"
+        np.save(paths[0], mask)
+        np.save(paths[1], np.full(mask.shape, 0.25, np.float16))
+        send(m.FrameSegmented(frame=frame, mask=paths[0], uncertainty=paths[1]))
+        send(m.Progress(stage="segmenting", done=done, total=len(frames), seconds_left=1.0))
+        misbehave(mode)
+        time.sleep(0.02)
+    send(m.SegmentDone(frames=tuple(frames), ed=0, es=1, device="cpu", seconds={}))
+
+
+def finetune(request: m.FinetuneRequest, mode: str) -> None:
+    from glrp_napari.models import load_card, name_version, save_model_files
+
+    for step in range(1, 6):
+        send(m.TrainingStep(step=step, total=5, loss=1 / step, seconds_left=5.0 - step))
+        misbehave(mode)
+    card = load_card(request.base).model_copy(
+        update={"name": name_version(request.name, request.models), "title": "My labels"}
+    )
+    model = save_model_files(request.models, card, b"weights")
+    figures = m.Comparison(held_out="slices", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9})
+    send(m.FinetuneDone(model=model.weights, comparison=figures))
+
+
+def misbehave(mode: str) -> None:
+    match mode:
+        case "crash":
+            print("out of luck", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), 9)
+        case "exit":
+            print("no luck either", file=sys.stderr, flush=True)
+            sys.exit(3)
+        case "hang":
+            time.sleep(600)
+        case "slow":
+            time.sleep(0.3)
+        case "garbage":
+            sys.stdout.buffer.write(b'Loading 100%|###|\xff\xfe\n{"kind": "nonsense"}\n')
+        case "long line":
+            sys.stdout.buffer.write(b"x" * 3_000_000 + b"\n")
+        case "flood":
+            sys.stderr.write("warning: nothing of note\n" * 20_000)
+
+
+def main(mode: str) -> None:
+    send(m.Ready())
+    line = sys.stdin.buffer.readline()
+    if line:
+        Path(os.environ.get("FAKE_WORKER_LOG", os.devnull)).write_bytes(line)
+        request = m.decode_request(line)
+        (segment if isinstance(request, m.SegmentRequest) else finetune)(request, mode)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

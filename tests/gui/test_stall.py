@@ -1,0 +1,90 @@
+"""The GUI thread's longest stall while a job runs, opening included, against the same walk without a job."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from glrp_napari.gui.jobs import WORKER
+from glrp_napari.reading import read_cine
+from glrp_napari.writing.masks import write_images
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QApplication
+from tests.gui.conftest import Window, close_window, make_cine, make_window
+
+TICK_MS = 5
+ROUNDS = 2
+SECONDS = 1.5
+LIMIT_MS = 100.0
+
+
+class Heartbeat:
+    """A timer on the GUI's thread; the gaps between its ticks are the stalls."""
+
+    def __init__(self) -> None:
+        self.gaps_ms: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._on_tick)
+
+    def __enter__(self) -> "Heartbeat":
+        self._last = time.perf_counter()
+        self._timer.start(TICK_MS)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._on_tick()
+        self._timer.stop()
+
+    def _on_tick(self) -> None:
+        now = time.perf_counter()
+        self.gaps_ms.append(1000 * (now - self._last))
+        self._last = now
+
+
+def scroll(window: Window, seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        window.viewer.dims.set_current_step(0, (window.viewer.dims.current_step[0] + 1) % 12)
+        pause = time.perf_counter() + 0.02
+        while time.perf_counter() < pause:
+            QApplication.processEvents()
+
+
+def find_longest(window: Window, start: Callable[[], object]) -> float:
+    with Heartbeat() as beat:
+        start()
+        scroll(window, SECONDS)
+    return max(beat.gaps_ms)
+
+
+def test_the_window_does_not_stall_while_a_job_runs(
+    tmp_path: Path, qapp: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    window = make_window(tmp_path / "session", command=WORKER)
+    place, cine = window.dock.workplace, make_cine(frames=12, slices=10, side=192)
+    if not place.now.models:
+        pytest.skip("no model is shipped in this tree")
+    write_images(tmp_path / "study.nii.gz", cine.images, cine)
+    window.open(read_cine(tmp_path / "study.nii.gz"))
+    scroll(window, SECONDS)
+    kinds: dict[str, Callable[[], object]] = {
+        "no job": lambda: None,
+        "segmenting": lambda: window.dock.segmenting.start(window.dock.segment.choice()),
+        "opening": lambda: place.open_path(tmp_path / "study.nii.gz"),
+    }
+    stalls: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _round in range(ROUNDS):
+        for kind, start in kinds.items():
+            window.settle()
+            window.wait(lambda: place.jobs.is_prepared, 60)
+            stalls[kind].append(find_longest(window, start))
+            place.jobs.cancel()
+    window.settle()
+    close_window(window)
+    best = {kind: round(min(values)) for kind, values in stalls.items()}
+    with capsys.disabled():
+        print(f"\nlongest stall of the GUI thread in ms, best of {ROUNDS}: {best}")
+    for kind in ("segmenting", "opening"):
+        assert best[kind] - best["no job"] < LIMIT_MS

@@ -1,0 +1,55 @@
+"""The main job in the real window, a worker's double behind it: open, segment, paint, accept, fine-tune, use, again."""
+
+import numpy as np
+from glrp_napari.autosave import SliceState
+from glrp_napari.library import list_labels
+from qtpy.QtCore import Qt
+from tests.gui.conftest import Window, make_cine
+
+
+def primaries(window: Window) -> list[str]:
+    dock = window.dock
+    learn = dock.learn
+    buttons = (dock.study.open_button, dock.segment.button, dock.correct.accept_slice, learn.button, learn.use)
+    return [button.text() for button in buttons if button.property("primary") and button.isEnabled()]
+
+
+def test_the_whole_walk(window: Window) -> None:
+    dock, place = window.dock, window.dock.workplace
+    assert primaries(window) == ["Open…"]
+    study = window.open(make_cine())
+    assert dock.study.line.text() == "4 frames × 5 slices, 1.25 × 1.50 × 8.0 mm, RR 200 ms"
+    assert window.place == (0, 2)
+    assert primaries(window) == ["Segment volume"]
+
+    window.click(dock.segment.button)
+    window.settle()
+    assert (study.states == SliceState.PREDICTED).all()
+    assert study.mask.data[3, 4, 8, 8] == 3
+    assert "ED" in dock.segment.result.text()
+    assert primaries(window) == ["Accept slice"]
+
+    window.press(Qt.Key.Key_Q)
+    window.drag((20, 20), (22, 22))
+    assert study.mask.data[0, 2, 20, 20] == 1
+    assert study.states[0, 2] == SliceState.EDITED
+    window.press(Qt.Key.Key_K)
+    window.settle()
+    assert study.states[0, 2] == SliceState.CORRECTED
+    assert dock.learn.button.text() == "Fine-tune on my 1 label"
+    assert primaries(window) == ["Fine-tune on my 1 label"]
+
+    window.click(dock.learn.button)
+    window.settle()
+    assert "0.800 before, 0.900 now" in dock.learn.outcome.text()
+    assert primaries(window) == ["Use it"]
+    window.click(dock.learn.use)
+    assert place.now.model == "my-labels-1"
+    assert [model.card.name for model in place.now.models] == ["base", "my-labels-1"]
+    assert primaries(window) == ["Segment volume"]
+
+    painted = study.mask.data[0, 2].copy()
+    window.click(dock.segment.button)
+    window.settle()
+    np.testing.assert_array_equal(study.mask.data[0, 2], painted)
+    assert [label.state for label in list_labels(place.now.session.labels)] == ["corrected"]

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from glrp_napari.cine import Mask
+from glrp_napari.refine import clean_mask, has_crf, refine_probabilities
+
+
+def heart() -> Mask:
+    """Three slices with an RV box, a ring of myocardium and an LV in it."""
+    mask = np.zeros((3, 40, 40), np.uint8)
+    mask[:, 10:30, 2:8] = 1
+    mask[:, 10:30, 8:30] = 2
+    mask[:, 14:26, 13:25] = 3
+    return mask
+
+
+def change(where: tuple[object, ...], value: int) -> Mask:
+    mask = heart()
+    mask[where] = value
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "cleaned"),
+    [
+        ("a clean heart stays", heart(), heart()),
+        ("a far component goes", change((0, slice(35, 38), slice(35, 38)), 3), heart()),
+        ("a speck inside another structure goes", change((1, 11, 28), 1), change((1, 11, 28), 0)),
+        ("a hole in the LV is filled", change((2, slice(18, 20), slice(18, 20)), 0), heart()),
+        ("a broken ring stays whole", change((1, 20, slice(8, 13)), 0), change((1, 20, slice(8, 13)), 0)),
+        ("an empty mask stays empty", np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8), np.uint8)),
+    ],
+)
+def test_clean_up(name: str, mask: Mask, cleaned: Mask) -> None:
+    before = mask.copy()
+    np.testing.assert_array_equal(clean_mask(mask), cleaned, err_msg=name)
+    np.testing.assert_array_equal(mask, before, err_msg="the input was changed")
+
+
+@pytest.mark.skipif(not has_crf(), reason="the extra crf is not installed")
+def test_crf_moves_an_uncertain_border_to_the_edge_in_the_image() -> None:
+    x = np.arange(64)
+    frame = np.broadcast_to(np.where(x < 32, 200.0, 50.0), (1, 64, 64)).astype(np.float32)
+    lv = np.clip((36 - x) / 16 + 0.5, 0.05, 0.95)  # the network puts the border at 36
+    probabilities = np.zeros((1, 4, 64, 64), np.float32)
+    probabilities[0, 3], probabilities[0, 0] = lv, 1 - lv
+    refined = refine_probabilities(probabilities, frame, (1.25, 1.25))
+    np.testing.assert_allclose(refined.sum(1), 1, atol=1e-4)
+    assert np.abs((refined.argmax(1) == 3)[0].sum(1) - 32).max() <= 1
+    assert (probabilities.argmax(1) == 3)[0].sum(1).min() >= 36
+
+
+@pytest.mark.skipif(not has_crf(), reason="the extra crf is not installed")
+def test_crf_leaves_an_empty_frame_alone() -> None:
+    probabilities = np.zeros((2, 4, 32, 32), np.float32)
+    probabilities[:, 0] = 1
+    assert refine_probabilities(probabilities, np.ones((2, 32, 32), np.float32), (1, 1)) is probabilities

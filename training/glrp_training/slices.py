@@ -1,0 +1,125 @@
+"""Training slices: studies and labels as two tensors on a grid with a margin, from which augmentation cuts.
+
+The margin lets rotations and shifts bring in real image instead of padding.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from glrp_napari.reading.masks import read_mask
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glrp_napari.cine import Mask
+from glrp_napari.library import Label, load_slice
+from glrp_napari.models import Preprocessing
+from glrp_napari.phantom import make_phantom
+from glrp_napari.preprocess import (
+    estimate_bias_field,
+    labels_to_grid,
+    make_grid,
+    normalise,
+    normalise_frame,
+    to_grid,
+)
+from glrp_napari.reading import read_cine
+from glrp_training.dataset import Dataset, Item
+
+CLASSES = 4
+MARGIN = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """N labelled slices: `images` (N, S, S) float16, z-scored; `masks` (N, S, S) uint8; the `patients` they are of."""
+
+    images: Tensor
+    masks: Tensor
+    patients: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, keep: Iterable[int]) -> "Slices":
+        """The slices with the given indices."""
+        index = list(keep)
+        return Slices(self.images[index], self.masks[index], tuple(self.patients[i] for i in index))
+
+
+def join_slices(parts: Iterable[Slices]) -> Slices:
+    """All slices of all parts, in order. Raises ValueError when there is none."""
+    found = list(parts)
+    if not found:
+        raise ValueError("found no labelled slices, expected at least one")
+    return Slices(
+        torch.cat([part.images for part in found]),
+        torch.cat([part.masks for part in found]),
+        tuple(patient for part in found for patient in part.patients),
+    )
+
+
+def load_item(item: Item, label_map: dict[int, int]) -> tuple[NDArray[np.float32], Mask, tuple[float, float, float]]:
+    """Frame (Z, Y, X) as stored, mask (Z, Y, X) and spacing (z, y, x) in mm of one labelled item."""
+    if item.mask is None:
+        raise ValueError(f"{item.image}: found no mask in the data set's description, expected one for training")
+    cine = read_cine(item.image)
+    frame = item.frame or 0
+    mask = read_mask(item.mask, cine, label_map or None, frame=item.frame)
+    return cine.images[frame].astype(np.float32), mask[frame], cine.geometry.spacing_mm
+
+
+def prepare_items(items: Iterable[Item], dataset: Dataset, settings: Preprocessing) -> Iterator[Slices]:
+    """Each item's slices on the network's grid, with the margin."""
+    for item in items:
+        yield prepare_frame(*load_item(item, dataset.label_map), item.patient, settings)
+
+
+def prepare_frame(
+    frame: NDArray[np.float32],
+    mask: Mask,
+    spacing_mm: tuple[float, float, float],
+    patient: str,
+    settings: Preprocessing,
+) -> Slices:
+    """All slices of one labelled frame (Z, Y, X)."""
+    if settings.n4:
+        frame = frame / estimate_bias_field(frame, spacing_mm)
+    return _cut(normalise_frame(frame), mask, spacing_mm[1:], patient, settings)
+
+
+def prepare_label(folder: Path, label: Label, settings: Preprocessing) -> Slices:
+    """One slice of the user's library; its study stands for the patient."""
+    image, mask, geometry = load_slice(folder, label)
+    normal = normalise(image, label.frame_mean, label.frame_std)
+    return _cut(normal[None], mask[None], geometry.spacing_mm[1:], label.study, settings)
+
+
+def prepare_phantoms(seeds: Iterable[int], settings: Preprocessing) -> Iterator[Slices]:
+    """All slices of the ED frame and one systolic frame of a phantom a seed."""
+    for seed in seeds:
+        frames = (0, 9)
+        phantom = make_phantom(seed, frames=frames)
+        for images, mask in zip(phantom.cine.images, phantom.mask, strict=True):
+            spacing_mm = phantom.cine.geometry.spacing_mm
+            yield prepare_frame(images.astype(np.float32), mask, spacing_mm, f"phantom-{seed}", settings)
+
+
+def cut_middle(slices: Tensor, size: int) -> Tensor:
+    """(N, S, S) to the (N, size, size) in the middle: slices without their margin."""
+    first = (slices.shape[-1] - size) // 2
+    return slices[:, first : first + size, first : first + size]
+
+
+def _cut(
+    images: NDArray[np.float32], mask: Mask, spacing_mm: tuple[float, float], patient: str, settings: Preprocessing
+) -> Slices:
+    wide = settings.model_copy(update={"size": settings.size + MARGIN})
+    grid = make_grid((mask.shape[-2], mask.shape[-1]), spacing_mm, wide)
+    return Slices(
+        to_grid(torch.from_numpy(images), grid).half(),
+        labels_to_grid(torch.from_numpy(mask), grid, CLASSES),
+        (patient,) * len(mask),
+    )
