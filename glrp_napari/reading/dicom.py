@@ -58,9 +58,7 @@ def _find_candidates(path: Path, headers: Headers) -> tuple[Candidate, ...]:
     return candidates
 
 
-def _choose(
-    path: Path, candidates: tuple[Candidate, ...], wanted: str | None
-) -> tuple[Candidate, tuple[str, ...]]:
+def _choose(path: Path, candidates: tuple[Candidate, ...], wanted: str | None) -> tuple[Candidate, tuple[str, ...]]:
     listing = "; ".join(candidate.series.description for candidate in candidates)
     if wanted is not None:
         named = [one for one in candidates if wanted == one.series.key or wanted in one.uids]

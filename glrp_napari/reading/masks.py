@@ -18,9 +18,7 @@ _SAME_PLACE = 0.1
 """Corners of the same grid lie within a tenth of a voxel: headers store float32 and rounded numbers."""
 
 
-def read_mask(
-    path: Path, cine: Cine, label_map: Mapping[int, int] | None = None, frame: int | None = None
-) -> Mask:
+def read_mask(path: Path, cine: Cine, label_map: Mapping[int, int] | None = None, frame: int | None = None) -> Mask:
     """Read a mask onto the cine's grid: uint8 (T, Z, Y, X), 0 where the file has nothing.
 
     `label_map` gives for each label of the file that of a `Structure`, or 0. A 3-D mask of a cine with several frames

@@ -50,9 +50,7 @@ def read_nifti(path: Path) -> Cine:
     frames = math.prod(shape[:-3])
     geometry, place_warnings = read_geometry(path, header)
     unit = _MS_PER_UNIT.get(int(header["xyzt_units"]) & 0x38)
-    frame_ms, time_warnings = times_from_interval(
-        float(header["pixdim"][4]), unit, frames, float(header["toffset"])
-    )
+    frame_ms, time_warnings = times_from_interval(float(header["pixdim"][4]), unit, frames, float(header["toffset"]))
     return Cine(
         images=images.reshape(frames, *shape[-3:]),
         geometry=geometry,

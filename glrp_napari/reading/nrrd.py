@@ -103,9 +103,7 @@ def _find_voxels(path: Path, fields: dict[str, str], end: int) -> tuple[Path, in
     return (find_data_file(path, name) if name else path), None if skip == -1 else start + skip
 
 
-def _read_space(
-    path: Path, fields: dict[str, str], rank: int
-) -> tuple[tuple[float, ...], NDArray[np.float64], float]:
+def _read_space(path: Path, fields: dict[str, str], rank: int) -> tuple[tuple[float, ...], NDArray[np.float64], float]:
     """Spacing (x, y, z) in mm, directions as columns and the frame interval, 0 where there is none."""
     if "space directions" not in fields:
         spacings = parse_numbers(path, _need(path, fields, "spacings"), "the spacings")

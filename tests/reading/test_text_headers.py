@@ -147,8 +147,11 @@ def test_case_07_packed_bomb(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"study.{suffix}"
     write_itk(path, packed=True)
     start = path.read_bytes()
-    path.write_bytes(start[: start.index(b"\n\n" if suffix == "nrrd" else b"LOCAL\n")] +
-                     (b"\n\n" if suffix == "nrrd" else b"LOCAL\n") + gzip.compress(bytes(30 * 2**20)))
+    path.write_bytes(
+        start[: start.index(b"\n\n" if suffix == "nrrd" else b"LOCAL\n")]
+        + (b"\n\n" if suffix == "nrrd" else b"LOCAL\n")
+        + gzip.compress(bytes(30 * 2**20))
+    )
     with pytest.raises(ReadError, match="more voxels"):
         read_cine(path)
 
