@@ -1,10 +1,13 @@
 """Drafts: the unsaved mask of a study, so that a crash costs at most seconds of corrections.
 
 Two slots a study are written in turn; a slot is a mask file and a record that is written last, names the mask's hash
-and alone makes the slot count. So a crash, or a damaged newest draft, leaves the one before. Knows no window.
+and alone makes the slot count. So a crash, or a damaged newest draft, leaves the one before. A draft that is offered
+and not answered is set aside in a slot of its own, where later ones do not reach it. Knows no window.
 """
 
 import hashlib
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -20,6 +23,8 @@ from glrp_napari.reading.masks import read_mask
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_mask
 
+SLOTS = "ab"
+
 
 class SliceState(IntEnum):
     """What a slice of the mask is: never touched, the model's, changed by a person, or stored as a label."""
@@ -33,11 +38,15 @@ class SliceState(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A mask (T, Z, Y, X) with the states (T, Z) of its slices, and the time it was saved, as ISO 8601."""
+    """A mask (T, Z, Y, X) with the states (T, Z) of its slices, and the time it was saved, as ISO 8601.
+
+    `counter` orders a study's drafts on disk; 0 is one that was not loaded from there.
+    """
 
     mask: Mask
     states: NDArray[np.uint8]
     saved_at: str
+    counter: int = 0
 
 
 class _Record(BaseModel):
@@ -55,7 +64,7 @@ def save_draft(folder: Path, study: str, cine: Cine, draft: Draft) -> None:
     """Write a draft over the older of the study's two slots. `study` is the cine's hash."""
     records = _read_records(folder, study)
     counter = 1 + max((record.counter for record in records.values()), default=0)
-    slot = min("ab", key=lambda name: records[name].counter if name in records else -1)
+    slot = min(SLOTS, key=lambda name: records[name].counter if name in records else -1)
     mask_path = _mask_path(folder, study, slot)
     folder.mkdir(parents=True, exist_ok=True)
     _record_path(folder, study, slot).unlink(missing_ok=True)
@@ -68,7 +77,7 @@ def save_draft(folder: Path, study: str, cine: Cine, draft: Draft) -> None:
 
 
 def load_draft(folder: Path, study: str, cine: Cine) -> Draft | None:
-    """The newest intact draft of a study, or None. A damaged one is passed over for the one before."""
+    """A study's newest intact draft, set aside or not, or None. A damaged one is passed over for the one before."""
     records = _read_records(folder, study)
     for slot in sorted(records, key=lambda name: -records[name].counter):
         if (draft := _load_slot(folder, records[slot], _mask_path(folder, study, slot), cine)) is not None:
@@ -77,10 +86,35 @@ def load_draft(folder: Path, study: str, cine: Cine) -> Draft | None:
 
 
 def discard_draft(folder: Path, study: str) -> None:
-    """Remove a study's drafts: the records first."""
+    """Remove a study's drafts, but not one that was set aside: the records first."""
+    _remove_slots(folder, study, SLOTS)
+
+
+def set_aside(folder: Path, study: str, draft: Draft) -> None:
+    """Keep a loaded draft in a slot of its own. A crash on the way leaves it in one slot or in both."""
+    for slot, record in _read_records(folder, study).items():
+        if slot in SLOTS and record.counter == draft.counter:
+            kept = _name_kept(draft)
+            shutil.copyfile(_mask_path(folder, study, slot), _mask_path(folder, study, kept))
+            write_atomically(_record_path(folder, study, kept), record.model_dump_json().encode() + b"\n")
+            _remove_slots(folder, study, slot)
+
+
+def discard_up_to(folder: Path, study: str, draft: Draft) -> None:
+    """Remove a loaded draft, set aside or not, and the one it came after; later ones stay."""
+    old = [slot for slot, record in _read_records(folder, study).items() if record.counter <= draft.counter]
+    _remove_slots(folder, study, [_name_kept(draft), *(slot for slot in old if slot in SLOTS)])
+
+
+def _remove_slots(folder: Path, study: str, slots: Iterable[str]) -> None:
+    names = list(slots)
     for path in (_record_path, _mask_path):
-        for slot in "ab":
+        for slot in names:
             path(folder, study, slot).unlink(missing_ok=True)
+
+
+def _name_kept(draft: Draft) -> str:
+    return f"kept{draft.counter}"
 
 
 def _load_slot(folder: Path, record: _Record, mask_path: Path, cine: Cine) -> Draft | None:
@@ -88,16 +122,17 @@ def _load_slot(folder: Path, record: _Record, mask_path: Path, cine: Cine) -> Dr
     try:
         if states.shape != cine.images.shape[:2] or _hash_file(mask_path) != record.mask_sha256:
             return None
-        return Draft(read_mask(mask_path, cine), states, record.saved_at)
+        return Draft(read_mask(mask_path, cine), states, record.saved_at, record.counter)
     except (ReadError, OSError):
         return None
 
 
 def _read_records(folder: Path, study: str) -> dict[str, _Record]:
     records = {}
-    for slot in "ab":
+    for path in folder.glob(f"{study[:12]}-*.json"):
+        slot = path.stem.partition("-")[2]
         try:
-            record = _Record.model_validate_json(_record_path(folder, study, slot).read_bytes())
+            record = _Record.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
         if record.study == study:

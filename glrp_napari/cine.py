@@ -109,8 +109,12 @@ def describe(cine: Cine) -> str:
 
 
 def hash_study(cine: Cine) -> str:
-    """SHA-256 (hex) of voxels, shape and spacing: the same study under another name or format has the same hash."""
-    digest = hashlib.sha256(repr((cine.images.shape, cine.geometry.spacing_mm)).encode())
+    """SHA-256 (hex) of voxels, shape and spacing: the same voxels under another name or format have the same hash.
+
+    Spacing counts to four digits, as formats keep it in different precision.
+    """
+    spacing = " ".join(f"{mm:.4g}" for mm in cine.geometry.spacing_mm)
+    digest = hashlib.sha256(f"{cine.images.shape} {spacing}".encode())
     digest.update(np.ascontiguousarray(cine.images, dtype="<f4").data)
     return digest.hexdigest()
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from glrp_napari import __version__
-from glrp_napari.cine import Cine, Mask, describe, hash_study
+from glrp_napari.cine import Cine, Mask, Structure, describe, hash_study
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
 from glrp_napari.library import accept_slice
@@ -108,22 +108,16 @@ def label(
     library: Annotated[Path, typer.Option(help="The label library's folder.")],
     frames: Annotated[str, typer.Option(help="all, or frame numbers from 0.")] = "all",
     slices: Annotated[str, typer.Option(help="all that hold a label, or slice numbers from 0.")] = "all",
+    label_map: Annotated[str, typer.Option(help="What the mask's labels mean, if not that: 1=LV,2=MYO,3=RV.")] = "",
     series: Series = None,
 ) -> None:
     """Put slices of a mask into a label library, as corrected by a person."""
     cine = read_cine(study, series)
-    labels = read_mask(mask, cine)
-    chosen_frames = range(len(labels)) if frames == "all" else _parse_numbers(frames)
-    places = [
-        (t, z)
-        for t in chosen_frames
-        for z in (np.flatnonzero(labels[t].any((1, 2))) if slices == "all" else _parse_numbers(slices))
-    ]
+    labels = read_mask(mask, cine, _parse_label_map(label_map))
+    places = _choose_places(mask, labels, frames, slices)
     study_hash = hash_study(cine)
     for t, z in places:
-        accept_slice(library, cine, labels[t, z], t, int(z), "corrected", study=study_hash)
-    if not places:
-        raise ValueError(f"{mask}: found no labelled slice in frames {frames}, expected at least one")
+        accept_slice(library, cine, labels[t, z], t, z, "corrected", study=study_hash)
     console.print(f"{len(places)} labels from {cine.source.name} in {library}")
 
 
@@ -197,6 +191,28 @@ def _open_window(study: Path, mask: Path, screenshot: Path) -> None:
     screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
     subprocess.run([*screen, *command, "--screenshot", str(screenshot)], check=True)
     console.print(f"No display here: the window's picture is {screenshot}")
+
+
+def _choose_places(path: Path, mask: Mask, frames: str, slices: str) -> list[tuple[int, int]]:
+    """The slices (t, z) that the user named; all are checked before any is used."""
+    chosen = range(len(mask)) if frames == "all" else _parse_numbers(frames)
+    levels = range(mask.shape[1]) if slices == "all" else _parse_numbers(slices)
+    for noun, indices, count in (("frame", chosen, len(mask)), ("slice", levels, mask.shape[1])):
+        for index in indices:
+            if not 0 <= index < count:
+                raise ValueError(f"{path}: found no {noun} {index}, expected 0 to {count - 1}")
+    places = [(t, z) for t in chosen for z in levels if slices != "all" or mask[t, z].any()]
+    if not places:
+        raise ValueError(f"{path}: found no labelled slice in frames {frames}, expected at least one")
+    return places
+
+
+def _parse_label_map(text: str) -> dict[int, int] | None:
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part]
+        return {int(label): Structure[name.strip().upper()].value for label, name in pairs} or None
+    except (ValueError, KeyError):
+        raise ValueError(f"found {text!r}, expected the labels' meaning: 1=LV,2=MYO,3=RV") from None
 
 
 def _parse_frames(text: str) -> Frames:

@@ -7,6 +7,8 @@ import torch
 
 DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
 
 class DeviceError(ValueError):
     """The asked-for device is not there; says what is."""
@@ -52,6 +54,13 @@ def step_down(placement: Placement) -> tuple[Placement, str]:
         cpu = choose_placement("cpu", batch=8)
         return cpu, f"Memory of the {placement.device.type} device ran out: going on on the CPU, which is slower."
     raise MemoryError("memory ran out with one slice at a time on the CPU: expected at least 1 GB free")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out; the CPU's allocator raises a plain RuntimeError."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def _choose_autocast(device: torch.device) -> torch.dtype | None:

@@ -116,10 +116,11 @@ class Comparison(Message):
     """Base and candidate on labelled slices that training did not see: mean Dice by structure and over all.
 
     `held_out` says what kept them apart: other patients, other slices of the same patients, or nothing
-    ("not validated"; then the figures are empty).
+    ("not validated"; then the figures are empty). `trained` labels were learned from, `slices` were kept apart.
     """
 
     held_out: Literal["patients", "slices", "nothing"]
+    trained: int = 0
     slices: int = 0
     base: dict[str, float] = Field(default_factory=dict)
     candidate: dict[str, float] = Field(default_factory=dict)
@@ -194,11 +195,13 @@ def decode_event(line: bytes) -> Event:
 
 def describe_comparison(comparison: Comparison) -> str:
     """The comparison in one sentence for the user."""
+    trained = f"Trained on {comparison.trained} labels"
     if comparison.held_out == "nothing":
-        return "not validated: that needs labels from two patients, or five labels of one"
+        return f"{trained}. Not validated: that needs new labels from two patients, or five of one."
     before, after = comparison.base.get("mean", 0.0), comparison.candidate.get("mean", 0.0)
-    where = "another patient" if comparison.held_out == "patients" else "other slices of the same patient"
-    return f"Dice {before:.3f} before, {after:.3f} after, on {comparison.slices} labelled slices of {where} kept apart"
+    where = "another patient" if comparison.held_out == "patients" else "the same patient"
+    kept = f"{comparison.slices} labelled slices of {where}, kept apart"
+    return f"{trained}. Dice on {kept}: {before:.3f} before, {after:.3f} now ({after - before:+.3f})."
 
 
 def _check_length(line: bytes) -> bytes:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from glrp_napari.cine import Geometry, Mask
-from glrp_napari.device import Placement, step_down
+from glrp_napari.device import Placement, is_out_of_memory, step_down
 from glrp_napari.measure import find_phases
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
@@ -50,7 +50,9 @@ class Segmenter:
         while True:
             try:
                 return self._run(slices)
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 self.placement, sentence = step_down(self.placement)
                 self._fused.to(self.placement.device)
                 yield Notice(text=sentence)

@@ -2,42 +2,55 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from pkgutil import walk_packages
 
+import glrp_training
 import pytest
 
-TORCH_FREE = [
-    "glrp_napari.cine",
-    "glrp_napari.phantom",
-    "glrp_napari.reading",
-    "glrp_napari.writing.masks",
-    "glrp_napari.models",
-    "glrp_napari.library",
-    "glrp_napari.measure",
-    "glrp_napari.masks",
-    "glrp_napari.messages",
-    "glrp_napari.autosave",
-    "glrp_napari.refine",
-]
-ENGINE = [*TORCH_FREE, "glrp_napari.segment", "glrp_napari.weights", "glrp_napari.report", "glrp_napari.doctor"]
-ROOTS = ["glrp_napari.gui.dock", "glrp_napari.worker", "glrp_napari.cli"]
+import glrp_napari
+
+ROOTS = ("glrp_napari.gui", "glrp_napari.worker", "glrp_napari.cli")
+WITH_TORCH = {f"glrp_napari.{name}" for name in ("device", "doctor", "preprocess", "segment", "unet", "weights")}
+SHOW = "import sys, {0}; print(' '.join(sys.modules))"
 
 
-def imported_by(module: str) -> set[str]:
-    script = f"import sys, {module}; print(' '.join(sys.modules))"
+def list_modules(package: str, folder: str) -> list[str]:
+    names = [info.name for info in walk_packages([str(Path(folder))], f"{package}.")]
+    return [name for name in names if not name.endswith("__main__")]
+
+
+ENGINE = [m for m in list_modules("glrp_napari", glrp_napari.__path__[0]) if not m.startswith(ROOTS)]
+GUI = ["glrp_napari.gui.dock", "glrp_napari.gui.contributions", "glrp_napari.gui.launch"]
+TRAINING = list_modules("glrp_training", glrp_training.__path__[0])
+
+
+def imported_by(*modules: str) -> set[str]:
+    script = SHOW.format(", ".join(modules))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
 @pytest.mark.parametrize(
-    ("module", "banned"),
-    [(module, ("torch", "qtpy", "napari", "glrp_training")) for module in TORCH_FREE]
-    + [(module, ("qtpy", "napari", "glrp_training")) for module in ENGINE if module not in TORCH_FREE]
-    + [("glrp_napari.gui.dock", ("torch", "glrp_training")), ("glrp_napari.gui.contributions", ("torch",))]
-    + [("glrp_training.commands", ("qtpy", "napari")), ("glrp_training.adapt", ("qtpy", "napari"))]
-    + [("glrp_napari.cli", ("qtpy", "napari")), ("glrp_napari.worker", ("torch", "qtpy", "napari"))],
+    ("modules", "banned"),
+    [
+        ([m for m in ENGINE if m not in WITH_TORCH], ("torch", "qtpy", "napari", "glrp_training")),
+        (sorted(WITH_TORCH), ("qtpy", "napari", "glrp_training")),
+        (GUI, ("torch", "glrp_training")),
+        (TRAINING, ("qtpy", "napari")),
+        (["glrp_napari.cli"], ("qtpy", "napari")),
+        (["glrp_napari.worker"], ("torch", "qtpy", "napari", "glrp_training")),
+    ],
+    ids=["engine without torch", "engine with torch", "gui", "training", "cli", "worker until it starts"],
 )
-def test_module_imports_only_what_it_may(module: str, banned: tuple[str, ...]) -> None:
-    found = imported_by(module)
-    assert module in found
-    assert not found.intersection(banned)
-    assert not found.intersection(set(ROOTS) - {module, "glrp_napari.gui.dock"})
+def test_modules_import_only_what_they_may(modules: list[str], banned: tuple[str, ...]) -> None:
+    """All of a kind in one process; when that fails, each alone, to name the culprit."""
+    found = imported_by(*modules)
+    assert set(modules) <= found
+    culprits = [m for m in modules if imported_by(m).intersection(banned)] if found.intersection(banned) else []
+    assert not culprits
+
+
+@pytest.mark.parametrize("modules", [ENGINE, TRAINING], ids=["engine", "training"])
+def test_nothing_imports_a_root(modules: list[str]) -> None:
+    assert not [name for name in imported_by(*modules) if name.startswith(ROOTS)]

@@ -65,7 +65,7 @@ def test_label_fine_tune_and_segment_with_the_new_model(
     assert {(label.frame, label.state) for label in list_labels(library)} == {(0, "corrected"), (2, "corrected")}
     base = ("--base", tiny_model.weights, "--models", models)
     out = glrp("finetune", "--library", library, "--name", "mine", *base, home=tmp_path)
-    assert "of the same patient kept apart" in out.replace("\n", " ")
+    assert "of the same patient, kept apart" in out.replace("\n", " ")
     glrp("segment", study, "--out", tmp_path, "--model", models / "mine-1.safetensors", "--frames", "0", home=tmp_path)
     assert json.loads((tmp_path / "heart.json").read_text())["model"] == "mine-1"
 
@@ -97,18 +97,24 @@ def test_doctor_and_models_print(tmp_path: Path) -> None:
         (("segment", "STUDY", "--out", ".", "--model", "TINY", "--frames", "0,x"), ("found '0,x'", "expected")),
         (("segment", "STUDY", "--out", ".", "--model", "TINY", "--frames", "9"), ("frame 9", "expected 0 to 3")),
         (("segment", "STUDY", "--out", ".", "--model", "TINY", "--device", "tpu"), ("device tpu", "expected")),
+        (("label", "STUDY", "TRUTH", "--library", "l", "--frames", "9"), ("no frame 9", "expected 0 to 3")),
+        (("label", "STUDY", "TRUTH", "--library", "l", "--frames", "-1"), ("no frame -1", "expected 0 to 3")),
+        (("label", "STUDY", "TRUTH", "--library", "l", "--slices", "1,99"), ("no slice 99", "expected 0 to")),
+        (("label", "STUDY", "TRUTH", "--library", "l", "--label-map", "1=XX"), ("'1=XX'", "expected")),
         (("finetune", "--name", "x"), ("--library", "--dataset")),
         (("finetune", "--name", "x", "--library", "."), ("no accepted labels", "expected")),
         (("evaluate", ".", "."), ("found no", "expected")),
     ],
 )
 def test_an_error_is_one_line_and_code_2(
-    arguments: tuple[str, ...], words: tuple[str, ...], study: Path, tiny_model: Model, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...], words: tuple[str, ...], study: Path, phantom: Phantom, tiny_model: Model,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    places = {"STUDY": str(study), "TINY": str(tiny_model.weights)}
+    truth = tmp_path / "truth.nii"
+    write_mask(truth, phantom.mask, phantom.cine)
+    places = {"STUDY": str(study), "TRUTH": str(truth), "TINY": str(tiny_model.weights)}
     error = glrp(*(places.get(argument, argument) for argument in arguments), home=tmp_path, code=2)
     assert error.count("\n") == 1
     assert all(word in error for word in words), error
-    assert not list(tmp_path.glob("*.nii.gz"))
+    assert not list(tmp_path.rglob("*.nii.gz"))

@@ -58,11 +58,14 @@ def test_fault_13_a_huge_message_is_refused_before_parsing() -> None:
 @pytest.mark.parametrize(
     ("comparison", "words"),
     [
-        (m.Comparison(held_out="nothing"), "not validated"),
-        (m.Comparison(held_out="slices", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9}), "same patient"),
+        (m.Comparison(held_out="nothing"), "Not validated"),
+        (
+            m.Comparison(held_out="slices", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9}),
+            "same patient, kept apart",
+        ),
         (
             m.Comparison(held_out="patients", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9}),
-            "0.800 before, 0.900",
+            "0.800 before, 0.900 now (+0.100)",
         ),
     ],
 )

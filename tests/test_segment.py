@@ -61,15 +61,24 @@ def test_cases_31_32_37_38_any_shape_and_type_works(shape: tuple[int, ...], dtyp
     assert [r.mask.shape for r in found] == [shape[1:]] * shape[0]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "python"],
+)
 def test_memory_running_out_halves_the_batch_aloud(
-    coded_cine: Cine, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+    error: Exception, coded_cine: Cine, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     segmenter = Segmenter(load_network(tiny_model), tiny_model.card.preprocessing, CPU)
     run = Segmenter._run
 
     def run_small(self: Segmenter, slices: torch.Tensor) -> torch.Tensor:
         if self.placement.batch > 1:
-            raise torch.OutOfMemoryError
+            raise error
         return run(self, slices)
 
     monkeypatch.setattr(Segmenter, "_run", run_small)

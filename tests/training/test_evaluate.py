@@ -65,7 +65,10 @@ def test_csv_has_a_line_a_structure() -> None:
 @pytest.mark.realdata
 def test_scores_equal_an_independent_implementation(data_dir: Path, tmp_path: Path) -> None:
     """ED of one patient against the mask of ES, which has the same grid, by score.py beside the data."""
-    spec = importlib.util.spec_from_file_location("score", data_dir.parent / "score.py")
+    script = data_dir.parent / "score.py"
+    if not script.exists():
+        pytest.skip(f"no independent scorer at {script}")
+    spec = importlib.util.spec_from_file_location("score", script)
     assert spec is not None
     assert spec.loader is not None
     other = importlib.util.module_from_spec(spec)

@@ -1,6 +1,7 @@
 """The few-label loop: adapt a base model to the user's library and compare both on labels kept apart."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,18 +36,18 @@ def adapt(
     labels = list_labels(library)
     if not labels:
         raise LibraryError(f"{library}: found no accepted labels, expected at least one")
-    training, kept, how = hold_out(labels)
+    training, kept, how = hold_out(labels, base.card.labels)
     preprocessing = base.card.preprocessing
     slices = yield from _prepare(library, training, preprocessing)
     rehearsal = join_slices(prepare_phantoms(range(10_000, 10_000 + REHEARSAL_PHANTOMS), preprocessing))
     network, settings = load_network(base), choose_settings(len(training))
     yield from finetune(network, slices, settings, placement, preprocessing.size, rehearsal)
-    comparison = Comparison(held_out=how)
+    comparison = Comparison(held_out=how, trained=len(training))
     if kept:
         held_out = yield from _prepare(library, kept, preprocessing)
         before = yield from score_slices(load_network(base), held_out, preprocessing, placement)
         after = yield from score_slices(network, held_out, preprocessing, placement)
-        comparison = Comparison(held_out=how, slices=len(kept), base=before, candidate=after)
+        comparison = comparison.model_copy(update={"slices": len(kept), "base": before, "candidate": after})
     version = name_version(name, folder)
     card = blank_card(
         name=version,
@@ -57,7 +58,7 @@ def adapt(
         citation=base.card.citation,
         architecture=base.card.architecture,
         preprocessing=preprocessing,
-        labels=tuple(label.stem for label in training),
+        labels=tuple(sorted({*base.card.labels, *(label.stem for label in training)})),
         training=settings.model_dump(mode="json"),
         figures=comparison.model_dump(mode="json"),
     )
@@ -65,22 +66,24 @@ def adapt(
     yield FinetuneDone(model=model.weights, comparison=comparison)
 
 
-def hold_out(labels: Sequence[Label]) -> tuple[Sequence[Label], Sequence[Label], HeldOut]:
+def hold_out(labels: Sequence[Label], seen: Collection[str] = ()) -> tuple[Sequence[Label], Sequence[Label], HeldOut]:
     """Labels to train on, labels kept apart to validate on, and what keeps them apart.
 
-    With two studies or more the one with the fewest labels is kept apart; of a single study every fifth label; with
-    fewer than five labels nothing is.
+    `seen` are the stems of labels that the base model, or one before it, was trained on: they prove nothing. Of two
+    studies or more, the unseen one with the fewest labels is kept apart; of a single study every fifth label, in
+    order of place; with fewer than five labels, or none unseen, nothing is.
     """
-    studies = sorted(
-        {label.study for label in labels}, key=lambda study: (sum(x.study == study for x in labels), study)
-    )
-    if len(studies) > 1:
-        kept = [label for label in labels if label.study == studies[0]]
-        return [label for label in labels if label.study != studies[0]], kept, "patients"
-    if len(labels) >= HELD_OUT_EVERY:
-        kept = list(labels[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
-        return [label for label in labels if label not in kept], kept, "slices"
-    return labels, [], "nothing"
+    in_order = sorted(labels, key=lambda label: label.stem)
+    counts = Counter(label.study for label in in_order)
+    known = {label.study for label in in_order if label.stem in seen}
+    unseen = [study for study, _ in reversed(counts.most_common()) if study not in known]
+    kept: list[Label] = []
+    if len(counts) > 1:
+        kept = [label for label in in_order if unseen and label.study == unseen[0]]
+    elif len(in_order) >= HELD_OUT_EVERY:
+        kept = [label for label in in_order[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] if label.stem not in seen]
+    how: HeldOut = "nothing" if not kept else "patients" if len(counts) > 1 else "slices"
+    return [label for label in labels if label not in kept], kept, how
 
 
 def choose_settings(labels: int) -> FinetuneSettings:

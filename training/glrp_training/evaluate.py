@@ -73,8 +73,8 @@ def score_pairs(prediction: Path, truth: Path) -> list[Score]:
 
 def _score_files(case: str, prediction: Path, truth: Path) -> list[Score]:
     reference = read_cine(truth)
-    labels = reference.images.astype(np.uint8)
-    return score_cine(case, read_mask(prediction, reference), labels, reference.geometry.spacing_mm)
+    truth_mask = read_mask(truth, reference)
+    return score_cine(case, read_mask(prediction, reference), truth_mask, reference.geometry.spacing_mm)
 
 
 def measure_dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
@@ -149,7 +149,7 @@ def _summarise_structure(scores: Sequence[Score]) -> dict[str, float | int | Non
         "hd_mm": _mean(score.hd_mm for score in scores),
         "hd95_mm": _mean(score.hd95_mm for score in scores),
         "assd_mm": _mean(score.assd_mm for score in scores),
-        "undefined": sum(score.hd_mm is None for score in scores),
+        "undefined": sum(score.dice is not None and score.hd_mm is None for score in scores),
     }
 
 

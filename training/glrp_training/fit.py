@@ -1,7 +1,4 @@
-"""From labels to a model file: assembles slices, trains, validates and writes weights and card.
-
-Two sources of labels, one way of training: a described data set (`fit_dataset`) or a user's library (`fit_library`).
-"""
+"""From a described data set to a model file: assembles slices, trains, validates and writes weights and card."""
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass

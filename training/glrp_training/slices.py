@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from glrp_napari.reading.masks import read_mask
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,14 +17,15 @@ from glrp_napari.library import Label, load_slice
 from glrp_napari.models import Preprocessing
 from glrp_napari.phantom import make_phantom
 from glrp_napari.preprocess import (
+    Grid,
     estimate_bias_field,
     labels_to_grid,
-    make_grid,
     normalise,
     normalise_frame,
     to_grid,
 )
 from glrp_napari.reading import read_cine
+from glrp_napari.reading.masks import read_mask
 from glrp_training.dataset import Dataset, Item
 
 CLASSES = 4
@@ -42,11 +42,6 @@ class Slices:
 
     def __len__(self) -> int:
         return len(self.images)
-
-    def select(self, keep: Iterable[int]) -> "Slices":
-        """The slices with the given indices."""
-        index = list(keep)
-        return Slices(self.images[index], self.masks[index], tuple(self.patients[i] for i in index))
 
 
 def join_slices(parts: Iterable[Slices]) -> Slices:
@@ -94,7 +89,16 @@ def prepare_label(folder: Path, label: Label, settings: Preprocessing) -> Slices
     """One slice of the user's library; its study stands for the patient."""
     image, mask, geometry = load_slice(folder, label)
     normal = normalise(image, label.frame_mean, label.frame_std)
-    return _cut(normal[None], mask[None], geometry.spacing_mm[1:], label.study, settings)
+    pixel_mm = geometry.spacing_mm[1:]
+    return _cut(normal[None], mask[None], pixel_mm, label.study, settings, find_centre(mask, pixel_mm))
+
+
+def find_centre(mask: Mask, pixel_mm: tuple[float, float]) -> tuple[float, float]:
+    """Centre (y, x) in mm of what is labelled on a slice (Y, X), relative to its middle; (0, 0) where nothing is."""
+    if not mask.any():
+        return 0.0, 0.0
+    y, x = (float(where.mean()) - (n - 1) / 2 for where, n in zip(np.nonzero(mask), mask.shape, strict=True))
+    return y * pixel_mm[0], x * pixel_mm[1]
 
 
 def prepare_phantoms(seeds: Iterable[int], settings: Preprocessing) -> Iterator[Slices]:
@@ -114,10 +118,14 @@ def cut_middle(slices: Tensor, size: int) -> Tensor:
 
 
 def _cut(
-    images: NDArray[np.float32], mask: Mask, spacing_mm: tuple[float, float], patient: str, settings: Preprocessing
+    images: NDArray[np.float32],
+    mask: Mask,
+    pixel_mm: tuple[float, float],
+    patient: str,
+    settings: Preprocessing,
+    centre_mm: tuple[float, float] = (0.0, 0.0),
 ) -> Slices:
-    wide = settings.model_copy(update={"size": settings.size + MARGIN})
-    grid = make_grid((mask.shape[-2], mask.shape[-1]), spacing_mm, wide)
+    grid = Grid(mask.shape[-2:], pixel_mm, settings.size + MARGIN, settings.spacing_mm, centre_mm)
     return Slices(
         to_grid(torch.from_numpy(images), grid).half(),
         labels_to_grid(torch.from_numpy(mask), grid, CLASSES),
