@@ -22,6 +22,8 @@ from glrp_napari.unet import STRIDE, UNet, fuse_for_inference
 
 MIN_HEART_MM2 = 500.0
 """Less foreground than this in a middle slice is no heart."""
+PHASE_FRAMES = 8
+"""Frames that go through the network together while ED and ES are looked for."""
 MAX_SEARCH_SIZE = 512
 """Side in pixels of the largest field of view searched for the heart."""
 
@@ -151,16 +153,15 @@ def _locate_heart(foreground: NDArray[np.bool_], spacing_mm: float) -> tuple[flo
 def _find_ed_es(
     images: NDArray[Any], geometry: Geometry, segmenter: Segmenter, grid: Grid
 ) -> Generator[Notice | Progress, None, tuple[int, ...]]:
-    """End diastole and end systole from the LV's volume on three middle slices of every frame."""
-    masks = np.zeros(
-        (len(images), len(range(*_middle(images.shape[1]).indices(images.shape[1]))), *images.shape[2:]), np.uint8
-    )
-    for t, frame in enumerate(images):
-        slices = to_grid(torch.from_numpy(normalise_frame(frame)[_middle(len(frame))]), grid)
-        predicted = yield from segmenter.predict(slices)
-        masks[t] = from_grid(predicted, grid).argmax(1).to(torch.uint8).numpy()
-        yield Progress(stage="Finding ED and ES", done=t + 1, total=len(images))
-    phases = find_phases(masks, geometry)
+    """End diastole and end systole from the LV on three middle slices of every frame, on the network's grid."""
+    parts = []
+    for first in range(0, len(images), PHASE_FRAMES):
+        frames = images[first : first + PHASE_FRAMES]
+        slices = np.stack([normalise_frame(frame)[_middle(len(frame))] for frame in frames])
+        predicted = yield from segmenter.predict(to_grid(torch.from_numpy(slices), grid).flatten(0, 1))
+        parts.append(predicted.argmax(1).to(torch.uint8).unflatten(0, slices.shape[:2]).numpy())
+        yield Progress(stage="Finding ED and ES", done=first + len(frames), total=len(images))
+    phases = find_phases(np.concatenate(parts), geometry)
     return tuple(dict.fromkeys(f for f in (phases.ed, phases.es) if f is not None)) or (0,)
 
 

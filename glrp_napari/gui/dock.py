@@ -179,7 +179,7 @@ class CardiacDock(QWidget):
     def _on_save_mask(self) -> None:
         name = f"{self.workplace.look().study.name}_mask.nii.gz"
         if (path := asking.ask_target(self, "Save the mask", name)) is not None:
-            self.workplace.save_mask(path, self.drafting.discard)
+            self.workplace.save_mask(path, self.drafting.begin_saving())
 
     def _on_change_session(self) -> None:
         if (path := asking.ask_folder(self, "Keep labels, models and drafts in")) is not None:
@@ -190,7 +190,7 @@ class CardiacDock(QWidget):
     def _on_label_chosen(self, label: Label) -> None:
         now = self.workplace.look()
         if now.study is not None and now.study.hash == label.study:
-            self._viewer.dims.set_current_step((0, 1), (label.frame, label.slice))
+            self.workplace.study.go(label.frame, label.slice)
 
 
 def release(

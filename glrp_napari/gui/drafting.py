@@ -1,11 +1,13 @@
 """Keeping a draft of the open study's corrections: when painting pauses, every 30 s, and at closing."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from glrp_napari.autosave import Draft, discard_draft, save_draft
+from glrp_napari.autosave import Draft, discard_draft, discard_up_to, save_draft, set_aside
 from glrp_napari.gui.editing import BY_PERSON, OpenStudy
 from glrp_napari.gui.workplace import Workplace
 
@@ -20,53 +22,96 @@ class Drafting(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._dirty = False
+        self._offered: Draft | None = None
+        self._offered_in = Path()
         self._pause, self._every = QTimer(self), QTimer(self)
         self._pause.setSingleShot(True)
         for timer, interval in ((self._pause, PAUSE_MS), (self._every, EVERY_MS)):
             timer.setInterval(interval)
-            timer.timeout.connect(self.save)
+            timer.timeout.connect(lambda: self.save())
         self._every.start()
         workplace.opened.connect(self._on_opened)
-        workplace.closing.connect(self.save)
+        workplace.session_changed.connect(self._mark)
+        workplace.closing.connect(lambda: self.save())
 
     def touch(self, *_event: object) -> None:
         """The mask changed: save when this pauses."""
-        self._dirty = True
-        self._pause.start()
+        if self._workplace.study is not None:
+            self._workplace.study.revision += 1
+            self._mark()
 
-    def save(self) -> None:
-        """Save a draft if there is anything of a person's in the mask that is not in one yet."""
+    def save(self, after: Callable[[], None] = lambda: None) -> None:
+        """Save a draft if there is anything of a person's in the mask that is not in one yet; `after` comes then."""
         study = self._workplace.study
         if study is None or not self._dirty or not np.isin(study.states, BY_PERSON).any():
             return
         self._dirty = False
         draft = Draft(study.mask.data.copy(), study.states.copy(), datetime.now(UTC).isoformat(timespec="seconds"))
-        folder, loaded = self._workplace.now.session.drafts, study.loaded
+        folder, loaded, protect = self._workplace.now.session.drafts, study.loaded, self._protect_offered(study)
+
+        def write() -> None:
+            protect()
+            save_draft(folder, loaded.hash, loaded.cine, draft)
+            after()
 
         def give_up(error: Exception) -> None:
             self._dirty = True
             self._workplace.tell(f"The draft of your corrections could not be saved: {error}")
 
-        self._workplace.writers.run(
-            lambda: save_draft(folder, loaded.hash, loaded.cine, draft), lambda _none: None, give_up
-        )
+        self._workplace.writers.run(write, lambda _none: None, give_up)
+
+    def begin_saving(self) -> Callable[[], None]:
+        """What to call once the mask as it is now lies in a file: discards its draft, unless it was changed since."""
+        study, folder = self._workplace.study, self._workplace.now.session.drafts
+        if study is None:
+            return lambda: None
+        revision, protect = study.revision, self._protect_offered(study)
+
+        def discard() -> None:
+            protect()
+            discard_draft(folder, study.loaded.hash)
+
+        def finish() -> None:
+            if study.revision != revision:
+                return
+            if study is self._workplace.study:
+                self._dirty = False
+            self._workplace.writers.run(discard, lambda _none: None, self._workplace.tell)
+
+        return finish
 
     def restore(self) -> None:
         """Take the offered draft into the mask."""
-        study = self._workplace.study
-        if study is not None and study.loaded.draft is not None:
-            study.restore(study.loaded.draft)
-            self._workplace.update(draft_from="")
+        study, offered, folder = self._workplace.study, self._offered, self._offered_in
+        if study is not None and offered is not None:
+            study.restore(offered)
+            self._answer()
+            self.touch()
+            name = study.loaded.hash
+            self.save(after=lambda: discard_up_to(folder, name, offered))
 
     def discard(self) -> None:
-        """Throw the offered draft away, or the one of a mask that was saved to a file."""
-        study = self._workplace.study
-        if study is not None:
-            self._dirty = False
-            folder, name = self._workplace.now.session.drafts, study.loaded.hash
-            self._workplace.writers.run(lambda: discard_draft(folder, name), lambda _none: None, self._workplace.tell)
+        """Throw the offered draft away; what was painted since keeps its own."""
+        study, offered, folder = self._workplace.study, self._offered, self._offered_in
+        self._answer()
+        if study is not None and offered is not None:
+            name, tell = study.loaded.hash, self._workplace.tell
+            self._workplace.writers.run(lambda: discard_up_to(folder, name, offered), lambda _none: None, tell)
+
+    def _answer(self) -> None:
+        self._offered = None
         self._workplace.update(draft_from="")
+
+    def _protect_offered(self, study: OpenStudy) -> Callable[[], None]:
+        """What to call before drafts are written or removed: puts an offer nobody has answered out of their way."""
+        offered, folder, name = self._offered, self._offered_in, study.loaded.hash
+        return (lambda: None) if offered is None else (lambda: set_aside(folder, name, offered))
+
+    def _mark(self) -> None:
+        self._dirty = True
+        self._pause.start()
 
     def _on_opened(self, study: OpenStudy) -> None:
         self._dirty = False
+        self._offered, self._offered_in = study.loaded.draft, self._workplace.now.session.drafts
         study.mask.events.paint.connect(self.touch)

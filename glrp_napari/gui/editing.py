@@ -34,18 +34,26 @@ class OpenStudy:
         self.image = image
         self.viewer = viewer
         self.states: NDArray[np.uint8] = np.zeros(self.cine.images.shape[:2], dtype=np.uint8)
-        self.mask: Labels = make_mask_layer(np.zeros(self.cine.images.shape, dtype=np.uint8), self.cine)
+        self.mask: Labels = make_mask_layer(np.zeros(self.cine.images.shape, np.uint8), self.cine, image)
         self.history = EditHistory(self.mask, self.states)
         self.uncertainty: Image | None = None
         self.segmented_by: str | None = None
+        self.revision = 0
+        """Counts a person's changes, so that one can tell whether there were any meanwhile."""
         self.result = ""
 
     @property
     def place(self) -> Place:
         """The slice on screen, (t, z)."""
+        t, z = np.round(self.mask.world_to_data(self.viewer.dims.point)[:2])
         frames, slices = self.states.shape
-        t, z = self.viewer.dims.current_step[:2]
-        return min(int(t), frames - 1), min(int(z), slices - 1)
+        return int(np.clip(t, 0, frames - 1)), int(np.clip(z, 0, slices - 1))
+
+    def go(self, frame: int, level: int) -> None:
+        """Show this slice of this frame."""
+        world = self.mask.data_to_world((frame, level, 0, 0))
+        first = self.viewer.dims.ndim - len(world)
+        self.viewer.dims.set_point((first, first + 1), world[:2])
 
     def set_heart_rate(self, beats: int) -> None:
         """Spread the frames evenly over a cycle at so many beats a minute; 0 takes the file's word again."""
@@ -53,24 +61,25 @@ class OpenStudy:
         times = tuple(60_000 / beats * t / frames for t in range(frames)) if beats else self.loaded.cine.frame_ms
         self.cine = replace(self.loaded.cine, frame_ms=times)
 
-    def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> None:
-        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to."""
+    def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> int:
+        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many."""
         keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
+        return len(mask) - len(keep)
 
     def show_uncertainty(self, frame: int, uncertainty: NDArray[np.float16]) -> None:
         """Put a frame (Z, Y, X) into the uncertainty layer, which is made at the first one."""
         if self.uncertainty is None or self.uncertainty not in self.viewer.layers:
-            self.uncertainty = make_uncertainty_layer(self.cine)
+            self.uncertainty = make_uncertainty_layer(self.cine, self.image)
             self.viewer.layers.insert(self.viewer.layers.index(self.mask), self.uncertainty)
             self.viewer.layers.selection.active = self.mask
         self.uncertainty.data[frame] = uncertainty
         if frame == self.place[0]:
             self.uncertainty.refresh(extent=False)
 
-    def write_slices(self, slices: Mapping[Place, Mask]) -> None:
-        """Take over slices (Y, X) from a file as one step; those that change count as edited by a person."""
-        self.history.write(slices, SliceState.EDITED)
+    def write_slices(self, slices: Mapping[Place, Mask], state: SliceState = SliceState.EDITED) -> None:
+        """Take over slices (Y, X) from a file as one step; those that change count as edited by a person, say."""
+        self.history.write(slices, state)
 
     def restore(self, draft: Draft) -> None:
         """Take over a draft's mask and states as one step."""

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from qtpy.QtCore import QObject, QProcess, QTimer, Signal
 
@@ -30,6 +31,8 @@ CANCEL_MS = 1800
 
 LINGER_MS = 5000
 """A process that has said its last word has this long to leave by itself."""
+
+NICENESS = 10
 
 WORKER = (sys.executable, "-m", "glrp_napari.worker")
 
@@ -86,11 +89,21 @@ class Job(QObject):
         process = QProcess(self)
         process.readyReadStandardOutput.connect(self._on_output)
         process.readyReadStandardError.connect(self._on_stderr)
+        process.started.connect(self._on_started)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
         if hasattr(process, "setUnixProcessParameters"):  # its own process group, so that all of it can be killed
             process.setUnixProcessParameters(QProcess.UnixProcessFlag.CreateNewSession)
         return process
+
+    def _on_started(self) -> None:
+        """Let the window go before the job wherever they want the same core."""
+        if hasattr(os, "setpriority"):
+            niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+            with suppress(ProcessLookupError):  # it has ended already
+                os.setpriority(
+                    os.PRIO_PGRP if os.getpgid(self.pid) == self.pid else os.PRIO_PROCESS, self.pid, niceness
+                )
 
     def _on_output(self) -> None:
         self._buffer += bytes(self._process.readAllStandardOutput().data())

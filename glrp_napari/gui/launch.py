@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from napari import Viewer
 from qtpy.QtWidgets import QApplication
 
+from glrp_napari.autosave import SliceState
 from glrp_napari.gui.dock import CardiacDock
 from glrp_napari.session import Session
 
@@ -16,7 +17,7 @@ TITLE = "GLRP cardiac"
 def open_window(
     path: Path | None = None, mask: Path | None = None, session: Session | None = None, show: bool = True
 ) -> tuple[Viewer, CardiacDock]:
-    """A napari window with the dock; with `path` its study opened, with `mask` that mask loaded. Waits for both."""
+    """A napari window with the dock; with `path` its study opened, with `mask` a model's mask of it. Waits for both."""
     viewer = Viewer(title=TITLE, show=show)
     dock = CardiacDock(viewer, session)
     viewer.window.add_dock_widget(dock, name=TITLE, area="right")
@@ -25,7 +26,7 @@ def open_window(
         dock.workplace.open_path(path)
         wait_until(lambda: not dock.workplace.now.opening)
     if mask is not None:
-        dock.workplace.load_mask(mask, None)
+        dock.workplace.load_mask(mask, None, SliceState.PREDICTED)
         wait_until(lambda: not dock.workplace.readers.is_busy)
     return viewer, dock
 

@@ -2,9 +2,17 @@
 
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.gui.words import describe_comparison
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.messages import Failed, FinetuneDone, FinetuneRequest, Notice, Progress, Terminal, TrainingStep
+from glrp_napari.messages import (
+    Failed,
+    FinetuneDone,
+    FinetuneRequest,
+    Notice,
+    Progress,
+    Terminal,
+    TrainingStep,
+    describe_comparison,
+)
 
 NAME = "my-labels"
 

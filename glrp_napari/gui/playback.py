@@ -83,7 +83,7 @@ class Playback(QObject):
     def _on_wheel(self, viewer: Any, event: Any) -> None:
         delta = float(np.clip(event.delta[1], -1, 1))
         if "Control" in event.modifiers:
-            viewer.camera.zoom *= 1.15**delta
+            viewer.scene.camera.zoom *= 1.15**delta
         elif not event.modifiers:
             self._scrolled += delta
             whole = int(self._scrolled)

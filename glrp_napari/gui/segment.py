@@ -15,7 +15,7 @@ SCOPES: tuple[tuple[str, Scope], ...] = (
     ("End-diastole and end-systole", "ed-es"),
     ("This frame", "frame"),
 )
-DEVICES = (("Automatic", "auto"), ("CPU", "cpu"), ("NVIDIA GPU", "cuda"), ("Apple GPU", "mps"))
+DEVICES = (("Automatic", "auto"), ("CPU", "cpu"))
 
 
 @dataclass(frozen=True)

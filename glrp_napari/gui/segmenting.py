@@ -14,6 +14,8 @@ from glrp_napari.gui.workplace import Workplace
 from glrp_napari.measure import Function, measure_function
 from glrp_napari.messages import Failed, FrameSegmented, Notice, Progress, SegmentDone, SegmentRequest, Terminal
 
+ALL_KEPT = "The run changed nothing: you edited or accepted every slice of it. Options can redo the slices you edited."
+
 
 class Segmenting(QObject):
     """Runs segmentations of the workplace's study."""
@@ -26,6 +28,7 @@ class Segmenting(QObject):
         self._workplace = workplace
         self._study: OpenStudy | None = None
         self._choice = Choice()
+        self._taken = 0
         workplace.jobs.happened.connect(self._on_event)
         workplace.jobs.ended.connect(self._on_ended)
 
@@ -34,7 +37,7 @@ class Segmenting(QObject):
         place, model = self._workplace, self._workplace.find_model()
         if place.study is None or model is None or place.now.job or place.now.opening:
             return
-        self._study, self._choice = place.study, choice
+        self._study, self._choice, self._taken = place.study, choice, 0
         frame = place.study.place[0]
         place.study.history.begin_run()
         place.jobs.run(
@@ -66,7 +69,7 @@ class Segmenting(QObject):
         study = self._study
         if study is None or study is not self._workplace.study:
             return
-        study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
+        self._taken += study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
         if self._choice.uncertainty:
             study.show_uncertainty(event.frame, np.load(event.uncertainty))
         for path in (event.mask, event.uncertainty):
@@ -84,6 +87,8 @@ class Segmenting(QObject):
         self._workplace.update(job="")
         if isinstance(terminal, SegmentDone) and study is not None:
             self._measure(study, terminal.frames)
+            if terminal.frames and not self._taken:
+                self._workplace.tell(ALL_KEPT)
 
     def _measure(self, study: OpenStudy, frames: tuple[int, ...]) -> None:
         mask = study.mask.data.copy()

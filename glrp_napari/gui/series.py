@@ -8,6 +8,9 @@ from glrp_napari.gui.words import describe_series
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.reading import Series, list_series
 
+NONE = -1
+"""No series is chosen, as a combo box counts."""
+
 
 class SeriesChoice(QObject):
     """Lists the open folder's series and opens another of them."""
@@ -22,6 +25,7 @@ class SeriesChoice(QObject):
         self._shown = 0
         workplace.opening.connect(self._on_opening)
         workplace.opened.connect(self._on_opened)
+        workplace.not_opened.connect(self._on_not_opened)
 
     def choose(self, index: int) -> None:
         """Open the series at this place in the list."""
@@ -32,14 +36,25 @@ class SeriesChoice(QObject):
     def _on_opening(self, path: Path | None, anew: bool) -> None:
         if anew:
             self._folder, self._series, self._shown = (path if path and path.is_dir() else None), (), 0
+            self.found.emit((), 0)
 
     def _on_opened(self, _study: object) -> None:
-        folder = self._folder
-        if folder is None:
-            self.found.emit((), 0)
-        elif not self._series:
-            self._workplace.readers.run(lambda: list_series(folder), self._on_listed, self._workplace.tell)
+        self._list()
 
-    def _on_listed(self, series: tuple[Series, ...]) -> None:
-        self._series = series
-        self.found.emit(tuple(map(describe_series, series)), self._shown)
+    def _on_not_opened(self) -> None:
+        """A folder with several equally likely series is not opened: the user chooses, with none chosen yet."""
+        if not self._series:
+            self._shown = NONE
+        self._list()
+
+    def _list(self) -> None:
+        folder = self._folder
+        if folder is not None and not self._series:
+            self._workplace.readers.run(
+                lambda: list_series(folder), lambda series: self._on_listed(folder, series), self._workplace.tell
+            )
+
+    def _on_listed(self, folder: Path, series: tuple[Series, ...]) -> None:
+        if folder is self._folder:  # else another was opened meanwhile
+            self._series = series
+            self.found.emit(tuple(map(describe_series, series)), self._shown)

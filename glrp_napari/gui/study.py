@@ -35,6 +35,7 @@ class StudySection(Section):
         self.warnings = make_label(role="quiet")
         self.series = QComboBox()
         self.series.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.series.setPlaceholderText("Choose a series…")
         self.series.setToolTip("The series in this folder, short-axis stacks first")
         self.series.activated.connect(self.series_wanted)
         self.series.hide()

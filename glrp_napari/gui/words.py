@@ -7,7 +7,6 @@ from glrp_napari.autosave import SliceState
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.library import Label
 from glrp_napari.measure import Function
-from glrp_napari.messages import Comparison
 from glrp_napari.reading import Series
 
 STATES: Mapping[SliceState, str] = {
@@ -38,24 +37,10 @@ def describe_finetune(labels: int) -> str:
     return "Fine-tune on my labels" if labels == 0 else f"Fine-tune on my {labels} label{'s' if labels > 1 else ''}"
 
 
-def describe_comparison(comparison: Comparison) -> str:
-    """Old against new model on labels neither saw in this training, or that there were too few to say."""
-    if comparison.held_out == "nothing":
-        return "Not validated: that needs accepted labels from two patients, or more slices of this one."
-    old, new = (_mean(figures) for figures in (comparison.base, comparison.candidate))
-    of_whom = "another patient" if comparison.held_out == "patients" else "the same patients"
-    slices = f"{comparison.slices} held-out slice{'s' if comparison.slices != 1 else ''} of {of_whom}"
-    return f"Dice on {slices}: {old:.3f} before, {new:.3f} now ({new - old:+.3f})."
-
-
 def describe_draft(saved_at: str) -> str:
     """The question about an unsaved draft; `saved_at` is ISO 8601."""
     when = datetime.fromisoformat(saved_at).astimezone()
     return f"Restore your unsaved corrections from {when:%d %B, %H:%M}?"
-
-
-def _mean(figures: Mapping[str, float]) -> float:
-    return figures["mean"] if "mean" in figures else sum(figures.values()) / max(1, len(figures))
 
 
 def describe_warnings(warnings: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Signal
 
+from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine, Mask
 from glrp_napari.gui.background import Background
 from glrp_napari.gui.editing import OpenStudy, look_at_study, store_labels
@@ -35,6 +36,8 @@ class Workplace(QObject):
     told = Signal(str)
     opened = Signal(object)
     opening = Signal(object, bool)
+    not_opened = Signal()
+    session_changed = Signal()
     closing = Signal()
 
     def __init__(self, viewer: ViewerModel, session: Session, command: tuple[str, ...] = WORKER) -> None:
@@ -71,11 +74,15 @@ class Workplace(QObject):
         """Keep labels, models and drafts in `folder` from now on."""
         self.update(session=Session(folder), candidate="", outcome="", new_labels=0)
         self.list_session()
+        self.session_changed.emit()
 
     def list_session(self) -> None:
         """Look into the session folder: labels and models."""
         session = self.now.session
-        self.writers.run(lambda: (list_labels(session.labels), list_models(session.models)), self._on_listed, self.tell)
+        self.writers.run(lambda: list_models(session.models), self._on_models_listed, self.tell)
+        self.writers.run(
+            lambda: list_labels(session.labels), lambda labels: self.update(labels=labels), self._on_labels_unreadable
+        )
 
     def choose_model(self, name: str) -> None:
         """Segment with this model from now on."""
@@ -91,15 +98,17 @@ class Workplace(QObject):
     def open_path(self, path: Path, series: str | None = None) -> None:
         """Open a file or folder."""
         scratch, drafts = Path(self.scratch.name), self.now.session.drafts
-        self.opening.emit(path, series is None)
-        self._open(lambda: load_study(path, series, scratch, drafts), None)
+        if self._may_open():
+            self.opening.emit(path, series is None)
+            self._open(lambda: load_study(path, series, scratch, drafts), None)
 
     def open_layer(self, layer: Image) -> None:
         """Take an image layer of napari as the study."""
         scratch, drafts = Path(self.scratch.name), self.now.session.drafts
         cine = layer.metadata.get(CINE_KEY)
-        self.opening.emit(cine.source.path if isinstance(cine, Cine) else None, True)
-        self._open(lambda: prepare_study(lambda: read_layer(layer), scratch, drafts), layer)
+        if self._may_open():
+            self.opening.emit(cine.source.path if isinstance(cine, Cine) else None, True)
+            self._open(lambda: prepare_study(lambda: read_layer(layer), scratch, drafts), layer)
 
     def open_selected_layer(self) -> None:
         """Take the image layer selected in napari as the study."""
@@ -146,13 +155,13 @@ class Workplace(QObject):
             mask = study.mask.data.copy()
             self.writers.run(lambda: write_mask(path, mask, study.cine), lambda _none: done(), self.tell)
 
-    def load_mask(self, path: Path, label_map: dict[int, int] | None) -> None:
-        """Take over a mask from a file."""
+    def load_mask(self, path: Path, label_map: dict[int, int] | None, state: SliceState = SliceState.EDITED) -> None:
+        """Take over a mask from a file, as a person's edits or, with PREDICTED, as a model's segmentation."""
         if (study := self.study) is not None:
             frame = study.place[0]
             self.readers.run(
                 lambda: load_mask(path, study.cine, label_map, frame),
-                lambda slices: self._on_mask_read(study, slices),
+                lambda slices: self._on_mask_read(study, slices, state),
                 self.tell,
             )
 
@@ -180,10 +189,13 @@ class Workplace(QObject):
 
     # --- answers -------------------------------------------------------------------------------------------------
 
-    def _open(self, load: Callable[[], Loaded], layer: Image | None) -> None:
+    def _may_open(self) -> bool:
         if self.now.opening or self.now.job == "segment":
             self.tell("Wait until the study is opened and segmented, or cancel, before opening another.")
-            return
+            return False
+        return True
+
+    def _open(self, load: Callable[[], Loaded], layer: Image | None) -> None:
         self.update(opening=True)
         self.readers.run(load, lambda loaded: self._on_loaded(loaded, layer), self._on_open_failed)
 
@@ -198,6 +210,7 @@ class Workplace(QObject):
         self.viewer.dims.axis_labels = self.study.mask.axis_labels
         self.viewer.layers.selection.active = self.study.mask
         orient_viewer(self.viewer, loaded.cine)
+        self.study.go(0, loaded.cine.images.shape[1] // 2)
         self.jobs.prepare()
         self.update(opening=False, draft_from=loaded.draft.saved_at if loaded.draft else "", model_changed=False)
         self.opened.emit(self.study)
@@ -205,17 +218,21 @@ class Workplace(QObject):
     def _on_open_failed(self, error: Exception) -> None:
         self.update(opening=False)
         self.tell(error)
+        self.not_opened.emit()
 
-    def _on_mask_read(self, study: OpenStudy, slices: dict[Place, Mask]) -> None:
+    def _on_mask_read(self, study: OpenStudy, slices: dict[Place, Mask], state: SliceState) -> None:
         if self.study is study:
-            study.write_slices(slices)
+            study.write_slices(slices, state)
             self.changed.emit()
 
-    def _on_listed(self, found: tuple[tuple[Label, ...], tuple[Model, ...]]) -> None:
-        labels, models = found
+    def _on_models_listed(self, models: tuple[Model, ...]) -> None:
         names = [model.card.name for model in models]
         model = self.now.model if self.now.model in names else "".join(names[:1])
-        self.update(labels=labels, models=models, model=model)
+        self.update(models=models, model=model)
+
+    def _on_labels_unreadable(self, error: Exception) -> None:
+        self.update(labels=())
+        self.tell(error)
 
     def _on_accepted(self, count: int) -> None:
         self.now = replace(self.now, new_labels=self.now.new_labels + count)
@@ -224,7 +241,9 @@ class Workplace(QObject):
     def _on_layer_inserted(self, event: Any) -> None:
         layer = event.value
         cine = layer.metadata.get(CINE_KEY) if isinstance(layer, Image) else None
-        if isinstance(cine, Cine) and not self._closed and not (self.study is not None and self.study.image is layer):
+        # napari's "duplicate layer" copies the metadata: such a layer shows the open study and is not another one.
+        is_open = self.study is not None and (self.study.image is layer or self.study.loaded.cine is cine)
+        if isinstance(cine, Cine) and not self._closed and not is_open:
             self.open_layer(layer)
 
     def _on_layer_removed(self, event: Any) -> None:

@@ -52,7 +52,7 @@ class Window:
     def canvas(self) -> object:
         return self.viewer.window._qt_viewer.canvas.native
 
-    def wait(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         assert wait_until(true, seconds)
 
     def settle(self) -> None:

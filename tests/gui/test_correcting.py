@@ -215,16 +215,16 @@ def test_wheel_is_slice_and_with_control_zoom(study: Window) -> None:
         QApplication.processEvents()
 
     study.go(1, 2)
-    zoom = study.viewer.camera.zoom
+    zoom = study.viewer.scene.camera.zoom
     turn(1)
     assert study.place == (1, 3)
     turn(-1)
     turn(-1)
     assert study.place == (1, 1)
-    assert study.viewer.camera.zoom == zoom
+    assert study.viewer.scene.camera.zoom == zoom
     turn(1, CTRL)
     assert study.place == (1, 1)
-    assert study.viewer.camera.zoom > zoom
+    assert study.viewer.scene.camera.zoom > zoom
 
 
 def test_space_plays_on_a_fixed_slice_and_stops(study: Window) -> None:

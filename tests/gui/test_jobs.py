@@ -10,7 +10,7 @@ import psutil
 import pytest
 from glrp_napari import messages as m
 from glrp_napari.cine import Geometry
-from glrp_napari.gui.jobs import CANCEL_MS, Job, Jobs
+from glrp_napari.gui.jobs import CANCEL_MS, NICENESS, Job, Jobs
 from pytestqt.qtbot import QtBot
 
 FAKE = str(Path(__file__).with_name("fake_worker.py"))
@@ -78,6 +78,15 @@ def test_fault_9_a_hanging_worker_is_cancelled_within_two_seconds(qtbot: QtBot, 
     assert CANCEL_MS < 2000
     assert [end.kind for end in ends] == ["cancelled"]
     qtbot.waitUntil(lambda: not job.pid, timeout=2_000)
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="no priorities of this kind here")
+def test_a_job_lets_the_window_go_first(qtbot: QtBot) -> None:
+    job = Job((sys.executable, FAKE, "well"))
+    job.start()
+    qtbot.waitUntil(lambda: job.is_ready, timeout=20_000)
+    assert psutil.Process(job.pid).nice() >= NICENESS
+    job.stop()
 
 
 def test_an_idle_process_is_ready_and_closing_leaves_none(qtbot: QtBot, request_: m.SegmentRequest) -> None:

@@ -8,12 +8,16 @@ from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine
 from glrp_napari.gui import contributions
 from glrp_napari.gui.contributions import make_sample, read_layers, write_labels
-from glrp_napari.gui.layers import find_contrast, image_options
+from glrp_napari.gui.layers import find_contrast, image_options, make_uncertainty_layer, read_layer
 from glrp_napari.reading import ReadError
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.writing.masks import write_images, write_mask
+from napari.layers import Image
+from napari.layers._layer_actions import _duplicate_layer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 from tests.gui.conftest import Window, make_cine
+from tests.reading import dicom_files
 
 
 @pytest.fixture
@@ -67,6 +71,85 @@ def test_any_image_layer_becomes_a_study_with_its_scale(shared_window: Window, s
     window.study.mask.paint((0, window.place[1], 9, 9), 3)
     assert window.study.states[0, window.place[1]] == SliceState.EDITED
     window.dock.workplace.close_study()
+
+
+def test_a_mask_lies_on_its_layer_s_grid(shared_window: Window) -> None:
+    window, grid = shared_window, {"scale": (50, 8, 1.5, 1.25), "translate": (0, 0, 100, 40)}
+    layer = window.viewer.add_image(make_cine(name="shifted").images, name="shifted", **grid)
+    window.dock.workplace.open_layer(layer)
+    window.settle()
+    study = window.study
+    for made in (study.mask, study.image):
+        np.testing.assert_array_equal(made.scale, grid["scale"])
+        np.testing.assert_array_equal(made.translate, grid["translate"])
+        assert made.units == layer.units
+    assert study.cine.frame_ms == (0, 50, 100, 150)
+    assert window.place == (0, 2)
+    window.go(2, 1)
+    window.press(Qt.Key.Key_G)
+    window.drag((20, 8), (20, 14))
+    assert (study.mask.data[2, 1, 20, 8:15] == 3).all()
+    assert np.argwhere(study.states).tolist() == [[2, 1]]
+    study.go(3, 4)
+    assert window.place == (3, 4)
+    np.testing.assert_array_equal(make_uncertainty_layer(study.cine, study.image).translate, grid["translate"])
+    window.dock.workplace.close_study()
+
+
+@pytest.mark.parametrize(
+    ("time_scale", "unit", "frame_ms"), [(50, "pixel", 50), (0.04, "s", 40), (40, "ms", 40), (1, "pixel", None)]
+)
+def test_frame_times_come_from_the_scale(time_scale: float, unit: str, frame_ms: float | None) -> None:
+    layer = Image(make_cine().images, scale=(time_scale, 8, 1, 1), units=(unit, "mm", "mm", "mm"))
+    found = read_layer(layer).frame_ms
+    assert found == (None if frame_ms is None else pytest.approx(tuple(frame_ms * t for t in range(4))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("rotate", (0, 20, 0)), ("shear", (0.2, 0, 0)), ("affine", np.diag([2.0, 1, 1, 1]))]
+)
+def test_a_turned_layer_is_refused(name: str, value: object) -> None:
+    layer = Image(make_cine().images[0], name="turned", **{name: value})
+    with pytest.raises(ValueError, match="layer turned: found a rotation, shear or affine"):
+        read_layer(layer)
+
+
+def test_duplicating_the_image_layer_leaves_the_study_open(shared_window: Window) -> None:
+    study = shared_window.open(make_cine(name="doubled"))
+    shared_window.study.set_heart_rate(70)
+    layers = shared_window.viewer.layers
+    layers.selection = {study.image}
+    _duplicate_layer(layers)
+    shared_window.settle()
+    assert shared_window.study is study
+    assert [layer.name for layer in layers] == ["doubled", "doubled copy", "Structures of doubled"]
+    layers.remove("doubled copy")
+    assert shared_window.study is study
+    shared_window.dock.workplace.close_study()
+
+
+def test_case_56_equal_series_are_offered_and_a_late_list_is_dropped(shared_window: Window, tmp_path: Path) -> None:
+    window, dock = shared_window, shared_window.dock
+    short = dicom_files.Cine(label="sax")
+    other = dicom_files.rename(short, 8, start=(-25.0, 30.0, 45.0))
+    dicom_files.save_all(tmp_path, dicom_files.build_images(short))
+    dicom_files.save_all(tmp_path, dicom_files.build_images(other), seed=1)
+    dock.workplace.open_path(tmp_path)
+    window.settle()
+    assert "several short-axis series" in dock._notice_text.text()
+    chooser = dock.study.series
+    assert chooser.isVisibleTo(dock)
+    assert (chooser.count(), chooser.currentIndex()) == (2, -1)
+    chooser.activated.emit(1)
+    window.settle()
+    assert window.study.cine.images.shape == (4, 3, 6, 5)
+    assert chooser.isVisibleTo(dock)
+    late = dock.series._folder, dock.series._series
+    window.open(make_cine(name="later"))
+    assert not chooser.isVisibleTo(dock)
+    dock.series._on_listed(*late)
+    assert not chooser.isVisibleTo(dock)
+    dock.workplace.close_study()
 
 
 def test_what_cannot_be_opened_leaves_the_open_study(shared_window: Window, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from glrp_napari.autosave import SliceState
 from glrp_napari.gui import words
 from glrp_napari.gui.snapshot import Snapshot, StudyShown, choose_next
 from glrp_napari.measure import Function, Ventricle
-from glrp_napari.messages import Comparison
 from glrp_napari.models import Card, Model
 from glrp_napari.session import Session
 
@@ -57,19 +56,6 @@ def test_time_left(seconds: float | None, text: str) -> None:
 )
 def test_the_button_counts_labels(labels: int, text: str) -> None:
     assert words.describe_finetune(labels) == text
-
-
-@pytest.mark.parametrize(
-    ("held_out", "text"),
-    [
-        ("patients", "Dice on 3 held-out slices of another patient: 0.800 before, 0.910 now (+0.110)."),
-        ("slices", "Dice on 3 held-out slices of the same patients: 0.800 before, 0.910 now (+0.110)."),
-        ("nothing", "Not validated: that needs accepted labels from two patients, or more slices of this one."),
-    ],
-)
-def test_old_against_new_model(held_out: str, text: str) -> None:
-    figures = {} if held_out == "nothing" else {"base": {"mean": 0.8, "LV": 0.9}, "candidate": {"LV": 0.92, "RV": 0.9}}
-    assert words.describe_comparison(Comparison(held_out=held_out, slices=3, **figures)) == text
 
 
 def test_slices_and_frames_count_from_one() -> None:

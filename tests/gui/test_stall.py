@@ -1,6 +1,7 @@
 """The GUI thread's longest stall while a job runs, opening included, against the same walk without a job."""
 
 import itertools
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from qtpy.QtWidgets import QApplication
 from tests.gui.conftest import Window, close_window, make_cine, make_window
 
 TICK_MS = 5
-ROUNDS = 2
-SECONDS = 1.5
+ROUNDS = 3
+SECONDS = 1.2
 LIMIT_MS = 100.0
 
 
@@ -61,6 +62,7 @@ def find_longest(window: Window, walk: Sequence[Callable[[], object]]) -> float:
     return max(beat.gaps_ms)
 
 
+@pytest.mark.timeout(400)
 def test_the_window_does_not_stall_while_a_job_runs(
     tmp_path: Path, qapp: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +97,7 @@ def test_the_window_does_not_stall_while_a_job_runs(
     walks: dict[str, Sequence[Callable[[], object]]] = {
         "scrolling": (lambda: None,),
         "scrolling while segmenting": (segment,),
+        "scrolling while fine-tuning": (finetune,),
         "opening and scrolling": (open_next,),
         "opening and scrolling while fine-tuning": (finetune, open_next),
     }
@@ -107,8 +110,11 @@ def test_the_window_does_not_stall_while_a_job_runs(
             place.jobs.cancel()
     window.settle()
     close_window(window)
-    best = {kind: round(min(values)) for kind, values in stalls.items()}
+    usual = {kind: statistics.median(values) for kind, values in stalls.items()}
     with capsys.disabled():
-        print(f"\nlongest stall of the GUI thread in ms, best of {ROUNDS}: {best}")
-    assert best["scrolling while segmenting"] - best["scrolling"] < LIMIT_MS
-    assert best["opening and scrolling while fine-tuning"] - best["opening and scrolling"] < LIMIT_MS
+        print(f"\nlongest stall of the GUI thread in ms, {ROUNDS} rounds and their median:")
+        for kind, values in stalls.items():
+            print(f"  {kind}: {', '.join(f'{value:.0f}' for value in values)}; {usual[kind]:.0f}")
+    assert usual["scrolling while segmenting"] - usual["scrolling"] < LIMIT_MS
+    assert usual["scrolling while fine-tuning"] - usual["scrolling"] < LIMIT_MS
+    assert usual["opening and scrolling while fine-tuning"] - usual["opening and scrolling"] < LIMIT_MS

@@ -48,6 +48,12 @@ def test_the_whole_walk(window: Window) -> None:
     assert [model.card.name for model in place.now.models] == ["base", "my-labels-1"]
     assert primaries(window) == ["Segment volume"]
 
+    study.states[:] = SliceState.EDITED
+    window.click(dock.segment.button)
+    window.settle()
+    assert "every slice" in dock._notice_text.text()
+    study.states[:] = SliceState.PREDICTED
+    study.states[0, 2] = SliceState.CORRECTED
     painted = study.mask.data[0, 2].copy()
     window.click(dock.segment.button)
     window.settle()

@@ -1,0 +1,158 @@
+"""Drafts: a saved mask takes only its own draft away, and an offer nobody answered is never lost."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from glrp_napari.autosave import load_draft
+from glrp_napari.cine import Cine
+from glrp_napari.reading.masks import read_mask
+from tests.gui.conftest import Window, make_cine
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def cine() -> Cine:
+    """Another study each time."""
+    cine = make_cine(name=f"draft {(number := next(numbers))}")
+    cine.images[0, 0, 1, 0] += 3 * number
+    return cine
+
+
+def paint(window: Window, label: int, x: int) -> None:
+    window.study.mask.paint((0, 2, 9, x), label)
+
+
+def save_draft_now(window: Window) -> None:
+    window.dock.drafting.save()
+    window.settle()
+
+
+def drafts(window: Window) -> Path:
+    return window.dock.workplace.now.session.drafts
+
+
+def find_draft(window: Window, cine: Cine, study: str) -> np.ndarray | None:
+    draft = load_draft(drafts(window), study, cine)
+    return None if draft is None else draft.mask
+
+
+def reopen(window: Window, cine: Cine) -> None:
+    window.dock.workplace.close_study()
+    window.settle()
+    window.open(cine)
+
+
+def save_mask(window: Window, path: Path) -> None:
+    window.dock.workplace.save_mask(path, window.dock.drafting.begin_saving())
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "a stroke", "another study"])
+def test_saving_the_mask_discards_only_what_was_saved(
+    shared_window: Window, cine: Cine, tmp_path: Path, meanwhile: str
+) -> None:
+    window = shared_window
+    window.open(cine)
+    study = window.study.loaded.hash
+    paint(window, 3, 9)
+    save_draft_now(window)
+    assert find_draft(window, cine, study) is not None
+    save_mask(window, tmp_path / "mask.nii.gz")
+    other = make_cine(name="other", side=16)
+    other.images[0, 0, 0, 0] += next(numbers)
+    if meanwhile == "a stroke":
+        paint(window, 2, 20)
+    elif meanwhile == "another study":
+        window.open(other)
+        window.study.mask.paint((0, 2, 9, 9), 1)
+        window.dock.drafting.save()
+    window.settle()
+    save_draft_now(window)
+    assert read_mask(tmp_path / "mask.nii.gz", cine)[0, 2, 9, 9] == 3
+    found = find_draft(window, cine, study)
+    if meanwhile == "a stroke":
+        assert found is not None
+        assert found[0, 2, 9, 20] == 2
+    else:
+        assert found is None
+    if meanwhile == "another study":
+        assert find_draft(window, other, window.study.loaded.hash) is not None
+    window.dock.workplace.close_study()
+    window.settle()
+
+
+@pytest.mark.parametrize("answer", ["restore", "discard", "save mask"])
+def test_an_offer_survives_later_autosaves_until_it_is_answered(
+    shared_window: Window, cine: Cine, tmp_path: Path, answer: str
+) -> None:
+    window = shared_window
+    window.open(cine)
+    paint(window, 3, 9)
+    reopen(window, cine)
+    study = window.study.loaded.hash
+    for x in (14, 20, 26):  # more than there are slots
+        paint(window, 1, x)
+        save_draft_now(window)
+    assert len(list(drafts(window).glob(f"{study[:12]}-kept*.json"))) == 1
+    assert window.dock.study.draft.isVisibleTo(window.dock)
+    if answer == "save mask":
+        save_mask(window, tmp_path / "mask.nii.gz")
+        window.settle()
+        assert window.dock.study.draft.isVisibleTo(window.dock)
+        found = find_draft(window, cine, study)
+        assert found is not None
+        assert (found[0, 2, 9, 9], found[0, 2, 9, 20]) == (3, 0)
+    else:
+        window.click(getattr(window.dock.study, answer))
+        window.settle()
+        found = find_draft(window, cine, study)
+        assert found is not None
+        assert (found[0, 2, 9, 9], found[0, 2, 9, 20]) == ((3, 0) if answer == "restore" else (0, 1))
+        assert not list(drafts(window).glob(f"{study[:12]}-kept*"))
+        assert not window.dock.study.draft.isVisibleTo(window.dock)
+    window.dock.workplace.close_study()
+    window.settle()
+
+
+def test_discarding_an_untouched_offer_leaves_no_draft(shared_window: Window, cine: Cine) -> None:
+    window = shared_window
+    window.open(cine)
+    for x in (9, 20):
+        paint(window, 3, x)
+        save_draft_now(window)
+    reopen(window, cine)
+    window.click(window.dock.study.discard)
+    window.settle()
+    assert find_draft(window, cine, window.study.loaded.hash) is None
+    window.dock.workplace.close_study()
+
+
+def test_another_session_folder_gets_the_draft_too(shared_window: Window, cine: Cine, tmp_path: Path) -> None:
+    window = shared_window
+    window.open(cine)
+    paint(window, 3, 9)
+    save_draft_now(window)
+    before = window.dock.workplace.now.session.folder
+    window.dock.workplace.change_session(tmp_path / "elsewhere")
+    save_draft_now(window)
+    found = find_draft(window, cine, window.study.loaded.hash)
+    assert found is not None
+    assert found[0, 2, 9, 9] == 3
+    window.dock.workplace.change_session(before)
+    window.dock.workplace.close_study()
+    window.settle()
+
+
+def test_a_malformed_label_leaves_the_models_and_is_named(shared_window: Window, tmp_path: Path) -> None:
+    window, place = shared_window, shared_window.dock.workplace
+    before = place.now.session.folder
+    (tmp_path / "session" / "labels").mkdir(parents=True)
+    (tmp_path / "session" / "labels" / "abc-t000-z000.json").write_text("{}")
+    place.change_session(tmp_path / "session")
+    window.settle()
+    assert [model.card.name for model in place.now.models] == ["base"]
+    assert "abc-t000-z000.json" in window.dock._notice_text.text()
+    place.change_session(before)
+    window.settle()
