@@ -193,6 +193,11 @@ def decode_event(line: bytes) -> Event:
     return _EVENTS.validate_json(_check_length(line))
 
 
+def is_worse(comparison: Comparison) -> bool:
+    """Whether the candidate's mean Dice on what was kept apart is below the base's."""
+    return comparison.candidate.get("mean", 0.0) < comparison.base.get("mean", 0.0)
+
+
 def describe_comparison(comparison: Comparison) -> str:
     """The comparison in one sentence for the user."""
     trained = f"Trained on {comparison.trained} labels"

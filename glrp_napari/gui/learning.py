@@ -12,6 +12,7 @@ from glrp_napari.messages import (
     Terminal,
     TrainingStep,
     describe_comparison,
+    is_worse,
 )
 
 NAME = "my-labels"
@@ -64,7 +65,12 @@ class Learning(QObject):
         self._workplace.update(job="")
         if isinstance(terminal, FinetuneDone):
             sentence = f"New model {terminal.model.stem}. {describe_comparison(terminal.comparison)}"
-            self._workplace.update(candidate=terminal.model.stem, outcome=sentence, new_labels=0)
+            worse = is_worse(terminal.comparison)
+            if worse:
+                sentence += " The model in use did better: keep it, or correct more slices."
+            self._workplace.update(
+                candidate=terminal.model.stem, candidate_is_worse=worse, outcome=sentence, new_labels=0
+            )
             self._workplace.list_session()
         elif isinstance(terminal, Failed):
             self._workplace.tell(terminal.reason)

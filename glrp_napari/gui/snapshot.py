@@ -38,8 +38,8 @@ class StudyShown:
 class Snapshot:
     """Everything the sections draw. `new_labels` counts those accepted since the last fine-tuning here.
 
-    `candidate` is a fine-tuned model that waits for "Use it"; `model_changed` says that the chosen model has not
-    segmented the open study yet.
+    `candidate` is a fine-tuned model that waits for "Use it" (not urged when validation found it worse);
+    `model_changed` says that the chosen model has not segmented the open study yet.
     """
 
     session: Session
@@ -52,6 +52,7 @@ class Snapshot:
     labels: tuple[Label, ...] = ()
     new_labels: int = 0
     candidate: str = ""
+    candidate_is_worse: bool = False
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
@@ -65,7 +66,7 @@ def choose_next(now: Snapshot) -> Step:
         return "accept"
     if now.job:
         return ""
-    if now.candidate:
+    if now.candidate and not now.candidate_is_worse:
         return "use"
     if not now.models:
         return ""

@@ -91,7 +91,7 @@ def choose_settings(labels: int) -> FinetuneSettings:
     return FinetuneSettings(
         steps=min(60 + 10 * labels, 240),
         batch=6,
-        rate=2e-4,
+        rate=5e-5,
         warmup=10,
         rehearsal_share=1 / 3,
         freeze_norm=True,
