@@ -159,7 +159,7 @@ def demo(
     _print_report(report, out)
     print_scores(score_cine("phantom", mask, phantom.mask, cine.geometry.spacing_mm))
     if window:
-        _open_window(study, mask_path, out / "window.png")
+        _open_window(study, mask_path, out)
 
 
 def _segment_study(
@@ -180,15 +180,17 @@ def _segment_study(
     return mask, report_study(cine, mask, model, tuple(sorted(done)), place, crf, seconds)
 
 
-def _open_window(study: Path, mask: Path, screenshot: Path) -> None:
+def _open_window(study: Path, mask: Path, out: Path) -> None:
     """Open napari in a process of its own; without a display under Xvfb, leaving a screenshot."""
     command = [sys.executable, "-m", "glrp_napari.gui", str(study), "--mask", str(mask)]
+    command += ["--session", str(out / "session")]
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         subprocess.run(command, check=True)
         return
     if shutil.which("xvfb-run") is None:
         raise OSError("no display and no xvfb-run: found neither, expected one of them (apt-get install xvfb xauth)")
     screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
+    screenshot = out / "window.png"
     subprocess.run([*screen, *command, "--screenshot", str(screenshot)], check=True)
     console.print(f"No display here: the window's picture is {screenshot}")
 
