@@ -4,6 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_TEST := $(BIN)/python -m pytest
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+# constraints.txt pins what is installed and what builds it (hatchling; setuptools and Cython for pydensecrf2). A pip
+# before 25.3 takes the first for both; a newer one takes the second for building. Relative: pip splits at spaces.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
 
 .PHONY: demo test lint types unit bench wheel clean
 
@@ -31,8 +37,8 @@ wheel: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt napari.yaml tools/install-system-packages
 	PYTHON=$(PYTHON) sh tools/install-system-packages
 	$$(command -v $(PYTHON) || echo python3) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[qt,crf,dev]'
+	$(PIP_INSTALL) torch==2.13.0
+	$(PIP_INSTALL) -e '.[qt,crf,dev]'
 	touch $@
 
 clean:

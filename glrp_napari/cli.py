@@ -9,31 +9,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from glrp_training.commands import Device, register
-from glrp_training.evaluate import print_scores, save_scores, score_cine, score_pairs
+from glrp_training.commands import Crf, CrfEngine, Device, choose_crf, register
+from glrp_training.evaluate import print_scores, save_scores, score_cine
+from glrp_training.pairs import describe_missing, find_pairs, score_pairs
 from rich.console import Console
 from rich.table import Table
 
 from glrp_napari import __version__
+from glrp_napari.batch import StudySegmented, segment_study
 from glrp_napari.cine import Cine, Mask, Structure, describe, hash_study
+from glrp_napari.cli_batch import register as register_batch
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
-from glrp_napari.library import accept_slice
+from glrp_napari.library import Accepted, accept_slices
 from glrp_napari.models import DEFAULT_MODEL, find_model, list_models
 from glrp_napari.phantom import make_phantom
 from glrp_napari.progress import show_progress
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
-from glrp_napari.report import StudyReport, report_study, write_report
-from glrp_napari.segment import FrameResult, Frames, Segmenter, segment
+from glrp_napari.refine import CrfSettings
+from glrp_napari.report import StudyReport, write_report
+from glrp_napari.segment import Frames, open_model
 from glrp_napari.session import default_session
-from glrp_napari.weights import load_network
 from glrp_napari.writing.masks import write_images, write_mask
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 register(app)
+register_batch(app)
 DEMO_SEED = 7
 EXPECTED = (
     ValueError,
@@ -86,7 +89,8 @@ def segment_command(
     out: Annotated[Path, typer.Option(help="Folder for the mask and the measurements.")],
     frames: FrameList = "all",
     model: ModelName = DEFAULT_MODEL,
-    crf: Annotated[bool, typer.Option(help="Refine with a dense CRF (needs the extra crf).")] = False,
+    crf: Crf = False,
+    crf_engine: CrfEngine = "auto",
     device: Device = "auto",
     series: Series = None,
 ) -> None:
@@ -95,7 +99,8 @@ def segment_command(
     started = time.monotonic()
     cine = read_cine(study, series)
     _print_study(cine)
-    mask, report = _segment_study(cine, _parse_frames(frames), model, crf, device, time.monotonic() - started)
+    refinement, reading_s = choose_crf(crf, crf_engine), time.monotonic() - started
+    mask, report = _segment_study(cine, _parse_frames(frames), model, refinement, device, reading_s)
     write_mask(out / f"{cine.source.name}_mask.nii.gz", mask, cine)
     write_report(out / f"{cine.source.name}.json", report)
     _print_report(report, out)
@@ -116,8 +121,8 @@ def label(
     labels = read_mask(mask, cine, _parse_label_map(label_map))
     places = _choose_places(mask, labels, frames, slices)
     study_hash = hash_study(cine)
-    for t, z in places:
-        accept_slice(library, cine, labels[t, z], t, z, "corrected", study=study_hash)
+    accepted = [Accepted(t, z, "corrected", labels[t, z]) for t, z in places]
+    accept_slices(library, cine, accepted, study=study_hash)
     console.print(f"{len(places)} labels from {cine.source.name} in {library}")
 
 
@@ -127,10 +132,18 @@ def evaluate(
     truth: Annotated[
         Path, typer.Argument(help="A mask, or a folder of <case>_gt.nii.gz, nested or not.", show_default=False)
     ],
-    out: Annotated[Path | None, typer.Option(help="Folder for scores.csv and scores.json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for scores and agreement, as CSV and JSON.")] = None,
+    label_map: Annotated[str, typer.Option(help="What the truth's labels mean, if not 1=RV,2=MYO,3=LV.")] = "",
+    prediction_map: Annotated[str, typer.Option(help="What the prediction's labels mean, if not that.")] = "",
+    allow_missing: Annotated[bool, typer.Option(help="Leave out cases that have no prediction.")] = False,
 ) -> None:
-    """Score masks against truth: Dice, HD, HD95 and ASSD a structure, on the native grid."""
-    scores = score_pairs(prediction, truth)
+    """Score masks against truth: Dice, HD, HD95 and ASSD a structure, on the native grid, and clinical agreement."""
+    pairs = find_pairs(prediction, truth)
+    if pairs.missing and not allow_missing:
+        raise ValueError(f"{prediction}: found {describe_missing(pairs.missing)}, expected all (or --allow-missing)")
+    if pairs.missing:
+        console.print(f"[yellow]left out: {describe_missing(pairs.missing)}")
+    scores = score_pairs(pairs, _parse_label_map(label_map), _parse_label_map(prediction_map))
     print_scores(scores)
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -152,7 +165,7 @@ def demo(
     started = time.monotonic()
     cine = read_cine(study)
     _print_study(cine)
-    mask, report = _segment_study(cine, "all", model, False, device, time.monotonic() - started)
+    mask, report = _segment_study(cine, "all", model, None, device, time.monotonic() - started)
     mask_path = out / f"{cine.source.name}_mask.nii.gz"
     write_mask(mask_path, mask, cine)
     write_report(out / f"{cine.source.name}.json", report)
@@ -163,21 +176,15 @@ def demo(
 
 
 def _segment_study(
-    cine: Cine, frames: Frames, model_name: str, crf: bool, device: str, reading_s: float
+    cine: Cine, frames: Frames, model_name: str, crf: CrfSettings | None, device: str, reading_s: float
 ) -> tuple[Mask, StudyReport]:
     started = time.monotonic()
     model = find_model(model_name, [default_session().models])
-    segmenter = Segmenter(load_network(model), model.card.preprocessing, choose_placement(device))
-    loaded = time.monotonic()
-    mask = np.zeros(cine.images.shape, np.uint8)
-    done = []
-    for event in show_progress(segment(cine.images, cine.geometry, segmenter, frames, crf=crf)):
-        if isinstance(event, FrameResult):
-            mask[event.frame] = event.mask
-            done.append(event.frame)
-    seconds = {"read": reading_s, "load model": loaded - started, "segment": time.monotonic() - loaded}
-    place = segmenter.placement.device.type
-    return mask, report_study(cine, mask, model, tuple(sorted(done)), place, crf, seconds)
+    segmenter = open_model(model, choose_placement(device))
+    seconds = {"read": reading_s, "load model": time.monotonic() - started}
+    *_, last = show_progress(segment_study(cine, model, segmenter, frames, crf, seconds))
+    assert isinstance(last, StudySegmented)
+    return last.mask, last.report
 
 
 def _open_window(study: Path, mask: Path, out: Path) -> None:

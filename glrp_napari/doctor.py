@@ -11,7 +11,6 @@ import torch
 
 from glrp_napari.device import choose_placement, list_devices
 from glrp_napari.models import list_models
-from glrp_napari.refine import CRF_MISSING, has_crf
 
 PACKAGES = ("glrp-napari", "napari", "numpy", "torch", "SimpleITK", "pydicom", "PySide6-Essentials", "pydensecrf2")
 
@@ -27,7 +26,7 @@ class Finding:
 
 def examine() -> tuple[Finding, ...]:
     """All findings, in the order a reader wants them."""
-    return (_find_device(), _find_window(), _find_crf(), _find_models(), _find_python(), *map(_find_package, PACKAGES))
+    return (_find_device(), _find_window(), _find_models(), _find_python(), *map(_find_package, PACKAGES))
 
 
 def _find_device() -> Finding:
@@ -50,10 +49,6 @@ def _find_window() -> Finding:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return Finding("window", f"{bindings[0]}, no display", "Start it on a desktop, or under xvfb-run.")
     return Finding("window", bindings[0])
-
-
-def _find_crf() -> Finding:
-    return Finding("crf", "pydensecrf") if has_crf() else Finding("crf", "not installed", CRF_MISSING)
 
 
 def _find_models() -> Finding:

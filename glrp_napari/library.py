@@ -4,7 +4,8 @@ A label is three files with one stem: the slice's image and mask as NIfTI, and a
 last and alone makes the label exist, so that a crash leaves either the old or the new. Knows no network and no window.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,16 @@ State = Literal["accepted", "corrected"]
 
 class LibraryError(ValueError):
     """A label cannot be stored or read; says which file, what was found and what was expected."""
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """A slice to be stored: its place in the cine, whether a person corrected it, and its labels (Y, X)."""
+
+    frame: int
+    slice: int
+    state: State
+    mask: Mask
 
 
 class Label(BaseModel):
@@ -67,28 +78,26 @@ def accept_slice(
     `mask` is the slice's labels (Y, X); `study` is the cine's hash where the caller has it already. Raises
     LibraryError for a mask of another shape.
     """
-    image = cine.images[frame, slice_index]
-    if mask.shape != image.shape:
-        raise LibraryError(
-            f"{folder}: found a mask of {mask.shape} for a slice of {image.shape}: expected the same shape"
-        )
-    label = Label(
-        study=study or hash_study(cine),
-        frame=frame,
-        slice=slice_index,
-        slices=cine.images.shape[1],
-        state=state,
-        counter=1 + max((known.counter for known in list_labels(folder)), default=0),
-        model=model,
-        frame_mean=float(cine.images[frame].mean(dtype=np.float64)),
-        frame_std=float(cine.images[frame].std(dtype=np.float64)),
-    )
-    one_slice = _cut_slice(cine, frame, slice_index)
+    slices = [Accepted(frame, slice_index, state, mask)]
+    return accept_slices(folder, cine, slices, model, study)[0]
+
+
+def accept_slices(
+    folder: Path, cine: Cine, slices: Sequence[Accepted], model: str | None = None, study: str | None = None
+) -> tuple[Label, ...]:
+    """Store slices of one cine as labels in the order given; the library is read once, however many they are.
+
+    As `accept_slice` otherwise: raises LibraryError for a mask of another shape, before anything is written.
+    """
+    for one in slices:
+        _check_shape(folder, cine, one)
+    counter = max((known.counter for known in list_labels(folder)), default=0)
+    study = study or hash_study(cine)
+    labels = [_describe(cine, one, counter + i, model, study) for i, one in enumerate(slices, 1)]
     folder.mkdir(parents=True, exist_ok=True)
-    write_images(_image_path(folder, label), one_slice.images, one_slice)
-    write_mask(_mask_path(folder, label), mask[None, None], one_slice)
-    write_atomically(folder / f"{label.stem}.json", label.model_dump_json(indent=2).encode() + b"\n")
-    return label
+    for label, one in zip(labels, slices, strict=True):
+        _store(folder, cine, label, one.mask)
+    return tuple(labels)
 
 
 def list_labels(folder: Path) -> tuple[Label, ...]:
@@ -108,6 +117,35 @@ def remove_label(folder: Path, label: Label) -> None:
     """Take a label out: the record first, so that it stops existing at once."""
     for path in (folder / f"{label.stem}.json", _image_path(folder, label), _mask_path(folder, label)):
         path.unlink(missing_ok=True)
+
+
+def _check_shape(folder: Path, cine: Cine, one: Accepted) -> None:
+    shape = cine.images.shape[2:]
+    if one.mask.shape != shape:
+        raise LibraryError(
+            f"{folder}: found a mask of {one.mask.shape} for a slice of {shape}: expected the same shape"
+        )
+
+
+def _describe(cine: Cine, one: Accepted, counter: int, model: str | None, study: str) -> Label:
+    return Label(
+        study=study,
+        frame=one.frame,
+        slice=one.slice,
+        slices=cine.images.shape[1],
+        state=one.state,
+        counter=counter,
+        model=model,
+        frame_mean=float(cine.images[one.frame].mean(dtype=np.float64)),
+        frame_std=float(cine.images[one.frame].std(dtype=np.float64)),
+    )
+
+
+def _store(folder: Path, cine: Cine, label: Label, mask: Mask) -> None:
+    one_slice = _cut_slice(cine, label.frame, label.slice)
+    write_images(_image_path(folder, label), one_slice.images, one_slice)
+    write_mask(_mask_path(folder, label), mask[None, None], one_slice)
+    write_atomically(folder / f"{label.stem}.json", label.model_dump_json(indent=2).encode() + b"\n")
 
 
 def _cut_slice(cine: Cine, frame: int, slice_index: int) -> Cine:

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import glrp_napari
 from glrp_napari.writing.atomic import write_atomically
 
+Role = Literal["segmentation", "encoder"]
+_ROLES: tuple[Role, ...] = ("encoder", "segmentation")  # of one name, the model that segments wins
+
 DEFAULT_MODEL = "cine"
 """The model that is used unless another is chosen."""
 
@@ -45,13 +48,31 @@ class Preprocessing(Settings):
     n4: bool = False
 
 
+class Fusion(Settings):
+    """How the answers of several networks become one (paper eq. 8): Q = q0 + M, renormalised.
+
+    M is the mean of their softmax, or of their `votes` (one for the likeliest class of each). `q0` keeps a class
+    possible that no network saw.
+    """
+
+    q0: float = Field(default=0.01, ge=0)
+    votes: bool = False
+
+
 class Card(Settings):
-    """What a model is, where it comes from and how good it was found to be. Stored beside the weights as JSON."""
+    """What a model is, where it comes from and how good it was found to be. Stored beside the weights as JSON.
+
+    `role` "encoder" is a pre-trained encoder, which segments nothing until it is fine-tuned. `members` names the
+    networks of a fused model, all of one architecture; the first is the one that is fine-tuned further.
+    """
 
     format_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
     title: str
     summary: str = ""
+    role: Role = "segmentation"
+    members: tuple[str, ...] = ()
+    fusion: Fusion = Fusion()
     architecture: Architecture = Architecture()
     preprocessing: Preprocessing = Preprocessing()
     weights_sha256: str
@@ -80,20 +101,21 @@ def find_resources() -> Path:
     raise ModelError(f"no resources folder beside {package}: the installation is incomplete")
 
 
-def list_models(*folders: Path) -> tuple[Model, ...]:
-    """All models in the shipped resources and then in `folders`, in order of name within a folder.
+def list_models(*folders: Path, role: Role = "segmentation") -> tuple[Model, ...]:
+    """All models of a role in the shipped resources and then in `folders`, in order of name within a folder.
 
     Files that are no model are passed over; a card that cannot be read is passed over too, so that one broken file
     does not hide the others (`load_card` says what is wrong with it).
     """
-    return tuple(model for folder in (find_resources(), *folders) for model in _list_folder(folder))
+    found = (model for folder in (find_resources(), *folders) for model in _list_folder(folder))
+    return tuple(model for model in found if model.card.role == role)
 
 
 def find_model(name: str, folders: Iterable[Path] = ()) -> Model:
-    """The model called `name`, or in the weights file `name`. Raises ModelError naming those that exist."""
+    """The model or encoder called `name`, or in the weights file `name`. Raises ModelError naming those that exist."""
     if Path(name).suffix == ".safetensors":
         return Model(load_card(Path(name)), Path(name))
-    known = {model.card.name: model for model in list_models(*folders)}
+    known = {model.card.name: model for role in _ROLES for model in list_models(*folders, role=role)}
     if name not in known:
         raise ModelError(
             f"model {name}: not found, expected one of {', '.join(known) or 'none (no model is installed)'}"

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from glrp_napari.cine import Geometry, Mask
 from glrp_napari.device import Placement, is_out_of_memory, step_down
+from glrp_napari.fusion import couple_slices, fuse_probabilities
 from glrp_napari.measure import find_phases
 from glrp_napari.messages import Notice, Progress
-from glrp_napari.models import Preprocessing
+from glrp_napari.models import Fusion, Model, Preprocessing
 from glrp_napari.preprocess import Grid, estimate_bias_field, from_grid, make_grid, normalise_frame, to_grid
-from glrp_napari.refine import clean_mask, refine_probabilities
+from glrp_napari.refine import CrfSettings, clean_mask, refine_probabilities
 from glrp_napari.unet import STRIDE, UNet, fuse_for_inference
+from glrp_napari.weights import load_networks
 
 MIN_HEART_MM2 = 500.0
 """Less foreground than this in a middle slice is no heart."""
@@ -40,12 +42,19 @@ class FrameResult:
 
 
 class Segmenter:
-    """A network made ready to run: fused, placed on a device, stepping down when memory runs out."""
+    """Networks made ready to run: placed on a device, stepping down when memory runs out, their answers fused."""
 
-    def __init__(self, network: UNet, preprocessing: Preprocessing, placement: Placement) -> None:
+    def __init__(
+        self,
+        networks: Sequence[UNet],
+        preprocessing: Preprocessing,
+        placement: Placement,
+        fusion: Fusion = Fusion(),
+    ) -> None:
         self.preprocessing = preprocessing
         self.placement = placement
-        self._fused = fuse_for_inference(network).to(placement.device)
+        self.fusion = fusion
+        self._networks = [fuse_for_inference(network).to(placement.device) for network in networks]
 
     def predict(self, slices: Tensor) -> Generator[Notice, None, Tensor]:
         """Class probabilities (N, C, S, S) on the CPU of z-scored slices (N, S, S); yields notices of stepping down."""
@@ -56,7 +65,8 @@ class Segmenter:
                 if not is_out_of_memory(error):
                     raise
                 self.placement, sentence = step_down(self.placement)
-                self._fused.to(self.placement.device)
+                for network in self._networks:
+                    network.to(self.placement.device)
                 yield Notice(text=sentence)
 
     @torch.inference_mode()
@@ -66,9 +76,14 @@ class Segmenter:
         for part in slices[:, None].split(place.batch):
             batch = part.to(place.device, memory_format=torch.channels_last)
             with torch.autocast(place.device.type, place.autocast, enabled=place.autocast is not None):
-                logits = self._fused(batch)
-            parts.append(logits.float().softmax(1).cpu())
+                answers = [network(batch).float().softmax(1) for network in self._networks]
+            parts.append(fuse_probabilities(torch.stack(answers), self.fusion).cpu())
         return torch.cat(parts)
+
+
+def open_model(model: Model, placement: Placement) -> Segmenter:
+    """A model ready to segment. Raises ModelError."""
+    return Segmenter(load_networks(model), model.card.preprocessing, placement, model.card.fusion)
 
 
 def segment(
@@ -77,11 +92,13 @@ def segment(
     segmenter: Segmenter,
     frames: Frames = "all",
     first: int = 0,
-    crf: bool = False,
+    crf: CrfSettings | None = None,
+    clean: bool = True,
 ) -> Iterator[FrameResult | Notice | Progress]:
     """Segment frames of a cine (T, Z, Y, X); each comes as soon as it is done, `first` before the others.
 
-    `frames` "ed-es" finds end diastole and end systole on the middle slices first. Raises IndexError for a frame the
+    `frames` "ed-es" finds end diastole and end systole on the middle slices first; `crf` and `clean` say what follows
+    the network (method §6); only a study of the method leaves the clean-up out. Raises IndexError for a frame that the
     study does not have.
     """
     bias = _estimate_bias(images, geometry) if segmenter.preprocessing.n4 else None
@@ -92,24 +109,30 @@ def segment(
     started = time.monotonic()
     for done, frame in enumerate(order, 1):
         native = images[frame].astype(np.float32) if bias is None else images[frame] / bias
-        yield (yield from segment_frame(native, frame, grid, segmenter, crf))
+        yield (yield from segment_frame(native, frame, grid, segmenter, crf, clean))
         left = (time.monotonic() - started) / done * (len(order) - done)
         yield Progress(stage="Segmenting", done=done, total=len(order), seconds_left=left)
 
 
 def segment_frame(
-    frame: NDArray[np.float32], index: int, grid: Grid, segmenter: Segmenter, crf: bool = False
+    frame: NDArray[np.float32],
+    index: int,
+    grid: Grid,
+    segmenter: Segmenter,
+    crf: CrfSettings | None = None,
+    clean: bool = True,
 ) -> Generator[Notice, None, FrameResult]:
     """One frame (Z, Y, X) to its result on the native grid; yields notices."""
     slices = to_grid(torch.from_numpy(normalise_frame(frame)), grid)
     predicted = yield from segmenter.predict(slices)
     probabilities = from_grid(predicted, grid)
     uncertainty = _measure_entropy(probabilities)
-    if crf:
-        refined = refine_probabilities(probabilities.numpy(), frame, grid.native_mm)
+    probabilities = couple_slices(probabilities)
+    if crf is not None:
+        refined = refine_probabilities(probabilities.numpy(), frame, grid.native_mm, crf)
         probabilities = torch.from_numpy(refined)
     mask = probabilities.argmax(1).to(torch.uint8).numpy()
-    return FrameResult(index, clean_mask(mask), uncertainty)
+    return FrameResult(index, clean_mask(mask) if clean else mask, uncertainty)
 
 
 def _measure_entropy(probabilities: Tensor) -> NDArray[np.float16]:

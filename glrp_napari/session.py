@@ -1,9 +1,19 @@
-"""The session folder: where labels, models and drafts are kept unless the user chooses another place."""
+"""The session folder: where labels, models and drafts are kept unless the user chooses another place.
+
+The window and the command line ask here, so that both work in the folder that was chosen last.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glrp_napari.writing.atomic import write_atomically
+
+
+class SettingsError(ValueError):
+    """The settings file cannot be read; says which file, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,42 @@ class Session:
         """Autosaved masks."""
         return self.folder / "drafts"
 
+    @property
+    def scratch(self) -> Path:
+        """What running programs hand to their jobs; of no use once they have ended."""
+        return self.folder / "scratch"
+
+
+class _Settings(BaseModel):
+    """What is remembered between runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: Path
+
 
 def default_session() -> Session:
-    """The session in the user's data folder."""
-    return Session(user_data_path("glrp-napari", appauthor=False) / "session")
+    """The session that was chosen last, else the one in the user's data folder.
+
+    Raises SettingsError for a settings file that is damaged.
+    """
+    path = _settings_path()
+    try:
+        return Session(_Settings.model_validate_json(path.read_bytes()).session)
+    except FileNotFoundError:
+        return Session(path.parent / "session")
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise SettingsError(f"{path}: {reason}, expected a session folder; remove the file to begin anew") from None
+
+
+def remember_session(session: Session) -> None:
+    """Take this session by default from now on, in the window and on the command line."""
+    path = _settings_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = _Settings(session=session.folder.absolute())
+    write_atomically(path, settings.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _settings_path() -> Path:
+    return user_data_path("glrp-napari", appauthor=False) / "settings.json"

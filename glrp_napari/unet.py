@@ -35,6 +35,7 @@ class Encoder(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         filters = [width * 2**level for level in range(LEVELS)]
+        self.channels = filters[-1]
         self.blocks = nn.ModuleList(Block(a, b) for a, b in zip([1, *filters], filters, strict=False))
         self.pool = nn.MaxPool2d(2)
 

@@ -103,17 +103,18 @@ def run_segment(request: SegmentRequest) -> Iterator[Event]:
     from glrp_napari.device import choose_placement
     from glrp_napari.measure import find_phases
     from glrp_napari.models import find_model
-    from glrp_napari.segment import FrameResult, Segmenter, segment
-    from glrp_napari.weights import load_network
+    from glrp_napari.refine import CrfSettings
+    from glrp_napari.segment import FrameResult, open_model, segment
 
     started = time.monotonic()
     images = np.load(request.study.images, mmap_mode="r")
     model = find_model(str(request.model))
-    segmenter = Segmenter(load_network(model), model.card.preprocessing, choose_placement(request.device))
+    segmenter = open_model(model, choose_placement(request.device))
     loaded = time.monotonic()
     masks = np.zeros(images.shape, np.uint8)
     done: list[int] = []
-    for event in segment(images, request.study.geometry, segmenter, request.frames, request.first, request.crf):
+    crf = CrfSettings() if request.crf else None
+    for event in segment(images, request.study.geometry, segmenter, request.frames, request.first, crf):
         if isinstance(event, FrameResult):
             masks[event.frame] = event.mask
             done.append(event.frame)

@@ -11,7 +11,8 @@ import pytest
 import glrp_napari
 
 ROOTS = ("glrp_napari.gui", "glrp_napari.worker", "glrp_napari.cli")
-WITH_TORCH = {f"glrp_napari.{name}" for name in ("device", "doctor", "preprocess", "segment", "unet", "weights")}
+_TORCH = ("batch", "device", "doctor", "fusion", "preprocess", "segment", "unet", "weights")
+WITH_TORCH = {f"glrp_napari.{name}" for name in _TORCH}
 SHOW = "import sys, {0}; print(' '.join(sys.modules))"
 
 

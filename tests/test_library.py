@@ -3,8 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from glrp_napari import library
 from glrp_napari.cine import Cine, hash_study
-from glrp_napari.library import LibraryError, accept_slice, list_labels, load_slice, remove_label
+from glrp_napari.library import (
+    Accepted,
+    LibraryError,
+    accept_slice,
+    accept_slices,
+    list_labels,
+    load_slice,
+    remove_label,
+)
 from glrp_napari.preprocess import normalise, normalise_frame
 from glrp_napari.reading import ReadError
 
@@ -40,6 +49,32 @@ def test_accepting_again_replaces_and_counts_on(coded_cine: Cine, tmp_path: Path
     again = accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 0, "corrected")
     assert [(label.slice, label.state) for label in list_labels(tmp_path)] == [(1, "accepted"), (0, "corrected")]
     assert again.counter == 3
+
+
+def test_many_slices_are_stored_in_their_order_and_read_the_library_once(
+    coded_cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 0, "accepted")
+    reads = []
+    monkeypatch.setattr(library, "list_labels", lambda folder: reads.append(folder) or list_labels(folder))
+    slices = [Accepted(1, z, "corrected" if z == 2 else "accepted", paint(coded_cine) * (z == 2)) for z in (2, 1, 3)]
+    labels = accept_slices(tmp_path, coded_cine, slices, model="cine")
+    assert reads == [tmp_path]
+    assert [(label.slice, label.counter, label.state) for label in labels] == [
+        (2, 2, "corrected"),
+        (1, 3, "accepted"),
+        (3, 4, "accepted"),
+    ]
+    assert list_labels(tmp_path)[1:] == labels
+    np.testing.assert_array_equal(load_slice(tmp_path, labels[0])[1], paint(coded_cine))
+    assert not load_slice(tmp_path, labels[1])[1].any()
+
+
+def test_one_mask_of_another_shape_stores_none_of_them(coded_cine: Cine, tmp_path: Path) -> None:
+    slices = [Accepted(0, 0, "accepted", paint(coded_cine)), Accepted(0, 1, "accepted", np.zeros((3, 3), np.uint8))]
+    with pytest.raises(LibraryError, match="found a mask of"):
+        accept_slices(tmp_path, coded_cine, slices)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_removed_label_leaves_nothing(coded_cine: Cine, tmp_path: Path) -> None:

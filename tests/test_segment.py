@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from glrp_training.evaluate import measure_dice
+from glrp_training.overlap import measure_dice
 
 from glrp_napari import segment as segment_module
 from glrp_napari.cine import Cine, Geometry
@@ -11,15 +11,15 @@ from glrp_napari.device import Placement, choose_placement, step_down
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Model, Preprocessing
 from glrp_napari.phantom import make_phantom
-from glrp_napari.segment import FrameResult, Segmenter, segment
-from glrp_napari.weights import load_network
+from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
+from glrp_napari.weights import load_networks
 
 CPU = Placement(torch.device("cpu"), None, batch=4)
 
 
 @pytest.fixture(scope="module")
 def segmenter(tiny_model: Model) -> Segmenter:
-    return Segmenter(load_network(tiny_model), tiny_model.card.preprocessing, CPU)
+    return open_model(tiny_model, CPU)
 
 
 def results(events: Iterator[object]) -> list[FrameResult]:
@@ -73,7 +73,7 @@ def test_cases_31_32_37_38_any_shape_and_type_works(shape: tuple[int, ...], dtyp
 def test_memory_running_out_halves_the_batch_aloud(
     error: Exception, coded_cine: Cine, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segmenter = Segmenter(load_network(tiny_model), tiny_model.card.preprocessing, CPU)
+    segmenter = open_model(tiny_model, CPU)
     run = Segmenter._run
 
     def run_small(self: Segmenter, slices: torch.Tensor) -> torch.Tensor:
@@ -114,7 +114,7 @@ class BrightNetwork(torch.nn.Module):
 
 def test_a_heart_far_from_the_middle_of_a_large_view_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_module, "fuse_for_inference", lambda network: network)
-    segmenter = Segmenter(BrightNetwork(), Preprocessing(size=64, spacing_mm=1.5), CPU)  # type: ignore[arg-type]
+    segmenter = Segmenter((BrightNetwork(),), Preprocessing(size=64, spacing_mm=1.5), CPU)  # type: ignore[arg-type]
     images = np.zeros((2, 5, 300, 260), np.int16)
     images[:, :, 30:70, 180:220] = 100
     found = results(segment(images, Geometry(spacing_mm=(8, 1.4, 1.4)), segmenter))
@@ -123,7 +123,7 @@ def test_a_heart_far_from_the_middle_of_a_large_view_is_found(monkeypatch: pytes
 
 def test_ed_and_es_are_found_on_the_middle_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_module, "fuse_for_inference", lambda network: network)
-    segmenter = Segmenter(BrightNetwork(), Preprocessing(size=192), CPU)  # type: ignore[arg-type]
+    segmenter = Segmenter((BrightNetwork(),), Preprocessing(size=192), CPU)  # type: ignore[arg-type]
     images = np.zeros((5, 4, 160, 160), np.int16)
     for t, side in enumerate((20, 24, 30, 16, 18)):
         images[t, :, 40 : 40 + side, 60 : 60 + side] = 100
@@ -134,6 +134,6 @@ def test_ed_and_es_are_found_on_the_middle_slices(monkeypatch: pytest.MonkeyPatc
 def test_n4_is_applied_when_the_card_says_so(tiny_model: Model) -> None:
     phantom = make_phantom(1, frames=(0,))
     preprocessing = tiny_model.card.preprocessing.model_copy(update={"n4": True})
-    segmenter = Segmenter(load_network(tiny_model), preprocessing, CPU)
+    segmenter = Segmenter(load_networks(tiny_model), preprocessing, CPU)
     (found,) = results(segment(phantom.cine.images, phantom.cine.geometry, segmenter))
     assert found.mask.shape == phantom.mask.shape[1:]

@@ -13,8 +13,7 @@ from glrp_napari.device import choose_placement
 from glrp_napari.models import DEFAULT_MODEL, find_model
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
-from glrp_napari.segment import FrameResult, Segmenter, segment
-from glrp_napari.weights import load_network
+from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
 
 PHANTOMS = 4
 
@@ -22,7 +21,7 @@ PHANTOMS = 4
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
     model = find_model(DEFAULT_MODEL)
-    return Segmenter(load_network(model), model.card.preprocessing, choose_placement("cpu"))
+    return open_model(model, choose_placement("cpu"))
 
 
 def test_it_says_where_it_comes_from_and_under_which_licence() -> None:
@@ -33,7 +32,7 @@ def test_it_says_where_it_comes_from_and_under_which_licence() -> None:
 
 
 def test_it_segments_phantoms_that_training_never_saw(segmenter: Segmenter) -> None:
-    events = score_cases(make_cases(PHANTOMS), segmenter)
+    events = score_cases(make_cases(PHANTOMS), segmenter, PHANTOMS)
     table = summarise([event for event in events if isinstance(event, Score)])
     print(table)
     assert table["mean"]["dice"] is not None

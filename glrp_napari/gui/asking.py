@@ -1,15 +1,11 @@
-"""The few dialogs: which file, which folder, and the session folder that is remembered between runs."""
+"""The few dialogs of the system's own: which file, which folder."""
 
 from pathlib import Path
 
-from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QFileDialog, QWidget
-
-from glrp_napari.session import Session, default_session
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
 MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
-_KEY = "session"
 
 
 def ask_file(parent: QWidget, title: str, kinds: str) -> Path | None:
@@ -30,18 +26,3 @@ def ask_target(parent: QWidget, title: str, suggestion: str) -> Path | None:
     if not name:
         return None
     return Path(name) if name.endswith((".nii", ".nii.gz")) else Path(f"{name}.nii.gz")
-
-
-def recall_session() -> Session:
-    """The session folder of last time, or the default one."""
-    stored = _settings().value(_KEY)
-    return Session(Path(str(stored))) if stored else default_session()
-
-
-def remember_session(session: Session) -> None:
-    """Take this session folder the next time too."""
-    _settings().setValue(_KEY, str(session.folder))
-
-
-def _settings() -> QSettings:
-    return QSettings("glrp-napari", "glrp-napari")

@@ -8,6 +8,7 @@ import numpy as np
 from napari.viewer import Viewer, current_viewer
 
 from glrp_napari.cine import Cine
+from glrp_napari.gui.claims import is_ours
 from glrp_napari.gui.dock import CardiacDock
 from glrp_napari.gui.layers import MASK_KEY, image_options
 from glrp_napari.phantom import make_phantom
@@ -24,8 +25,8 @@ def make_dock(napari_viewer: Viewer) -> CardiacDock:
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
-    """napari's question whether we read `path`: one file or folder, yes; what is in it is looked at when reading."""
-    return read_layers if isinstance(path, str) else None
+    """napari's question whether we read `path`: one file or folder whose contents look like ours."""
+    return read_layers if isinstance(path, str) and is_ours(Path(path)) else None
 
 
 def read_layers(path: str) -> list[Any]:

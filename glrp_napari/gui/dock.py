@@ -1,8 +1,9 @@
 """The dock "GLRP cardiac": four sections over one workplace. The only module that knows all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from napari.utils.events import EventEmitter
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
@@ -15,6 +16,7 @@ from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
 from glrp_napari.gui.learning import Learning
+from glrp_napari.gui.mask_loading import MaskLoading
 from glrp_napari.gui.pieces import STYLE, make_button, make_label
 from glrp_napari.gui.playback import Playback
 from glrp_napari.gui.segment import SegmentSection
@@ -24,9 +26,8 @@ from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
-from glrp_napari.session import Session
+from glrp_napari.session import Session, default_session, remember_session
 
-LABEL_MAPS: dict[str, dict[int, int] | None] = {"RV MYO LV": None, "LV MYO RV": {1: 3, 2: 2, 3: 1}}
 WIDTH = 330
 
 
@@ -39,13 +40,14 @@ class CardiacDock(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._remembers = session is None
-        self.workplace = Workplace(napari_viewer, session or asking.recall_session(), command)
+        self.workplace = Workplace(napari_viewer, session or default_session(), command)
         self.playback = Playback(napari_viewer, self)
         self.drafting = Drafting(self.workplace)
         self.series = SeriesChoice(self.workplace)
         self.segmenting = Segmenting(self.workplace)
         self.learning = Learning(self.workplace)
         self.correcting = Correcting(self.workplace, self.drafting)
+        self.masks = MaskLoading(self.workplace, self)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
         self._lay_out()
@@ -116,9 +118,12 @@ class CardiacDock(QWidget):
         self.workplace.opened.connect(self._on_opened)
         self.correcting.tools_changed.connect(self.draw_tools)
         self._viewer.dims.events.current_step.connect(self._on_step)
+        self._viewer.layers.events.removing.connect(self._on_layer_removing)
         self.playback.bind()
         self.correcting.bind(self._viewer)
-        self.destroyed.connect(partial(release, self.workplace, self._viewer, self._on_step, self.playback.unbind))
+        watched = ((self._viewer.dims.events.current_step, self._on_step),)
+        watched += ((self._viewer.layers.events.removing, self._on_layer_removing),)
+        self.destroyed.connect(partial(release, self.workplace, self._viewer, watched, self.playback.unbind))
         QApplication.instance().aboutToQuit.connect(self.workplace.close)
         self.correcting.bind_window(self)
 
@@ -151,6 +156,7 @@ class CardiacDock(QWidget):
         self.learning.began.connect(self.learn.begin)
         self.learning.advanced.connect(self.learn.progress.advance)
         self.learning.lost.connect(self.learn.curve.add)
+        self.learning.validated.connect(self.learn.show_validation)
         for section in (self.segment, self.learn):
             section.cancelled.connect(self.workplace.jobs.cancel)
 
@@ -172,9 +178,17 @@ class CardiacDock(QWidget):
         if self.workplace.study is not None:
             self.correct.draw_place(self.workplace.look())
 
-    def _on_load_mask(self, order: str) -> None:
+    def _on_layer_removing(self, _event: object) -> None:
+        """Have napari free the layer's GL objects in the canvas's own context, whichever Qt left current.
+
+        napari 0.9 frees them at once on removal (`_clean_and_update_scenegraph`); freed from Qt's context, which
+        shares them, the canvas's next draw follows a dangling program and ends the process (Mesa, some NVIDIA).
+        """
+        self._viewer.window._qt_viewer.canvas.native.makeCurrent()
+
+    def _on_load_mask(self) -> None:
         if (path := asking.ask_file(self, "Load a mask", asking.MASKS)) is not None:
-            self.workplace.load_mask(path, LABEL_MAPS[order])
+            self.masks.start(path)
 
     def _on_save_mask(self) -> None:
         name = f"{self.workplace.look().study.name}_mask.nii.gz"
@@ -185,7 +199,7 @@ class CardiacDock(QWidget):
         if (path := asking.ask_folder(self, "Keep labels, models and drafts in")) is not None:
             self.workplace.change_session(path)
             if self._remembers:
-                asking.remember_session(self.workplace.now.session)
+                remember_session(self.workplace.now.session)
 
     def _on_label_chosen(self, label: Label) -> None:
         now = self.workplace.look()
@@ -194,10 +208,14 @@ class CardiacDock(QWidget):
 
 
 def release(
-    workplace: Workplace, viewer: Viewer, on_step: Callable[[object], None], unbind: Callable[[], None]
+    workplace: Workplace,
+    viewer: Viewer,
+    watched: Sequence[tuple[EventEmitter, Callable[[object], None]]],
+    unbind: Callable[[], None],
 ) -> None:
     """The dock is gone, the viewer may stay: end processes, save drafts, and give keys and wheel back to napari."""
     workplace.close()
-    viewer.dims.events.current_step.disconnect(on_step)
+    for event, callback in watched:
+        event.disconnect(callback)
     unbind()
     release_keys(viewer)

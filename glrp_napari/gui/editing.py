@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from napari.components import ViewerModel
@@ -15,7 +14,7 @@ from glrp_napari.gui.history import EditHistory, Place
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.opening import Loaded
 from glrp_napari.gui.snapshot import StudyShown
-from glrp_napari.library import accept_slice
+from glrp_napari.library import Accepted
 from glrp_napari.masks import interpolate_slices
 
 BY_PERSON = (SliceState.EDITED, SliceState.ACCEPTED, SliceState.CORRECTED)
@@ -109,13 +108,13 @@ class OpenStudy:
         between = interpolate_slices(self.mask.data[t], first, last)
         self.history.write({(t, i): between[i] for i in range(first + 1, last)}, SliceState.EDITED)
 
-    def accept(self, places: list[Place]) -> list[tuple[Place, SliceState, Mask]]:
-        """Mark slices as labels and return what is to be stored: place, new state, a copy of the mask (Y, X)."""
+    def accept(self, places: list[Place]) -> list[Accepted]:
+        """Mark slices as labels and return what is to be stored, with copies of the mask."""
         accepted = []
         for place in places:
             by_hand = self.states[place] in (SliceState.EDITED, SliceState.CORRECTED)
             self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
-            accepted.append((place, SliceState(self.states[place]), self.mask.data[place].copy()))
+            accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", self.mask.data[place].copy()))
         return accepted
 
     def acceptable(self, whole_frame: bool) -> list[Place]:
@@ -152,15 +151,3 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         can_undo=study.history.can_undo,
         can_redo=study.history.can_redo,
     )
-
-
-def store_labels(
-    folder: Path, loaded: Loaded, accepted: list[tuple[Place, SliceState, Mask]], model: str | None
-) -> int:
-    """Store accepted slices in the library; returns how many. Raises LibraryError or OSError."""
-    for (frame, level), state, mask in accepted:
-        by_hand = state == SliceState.CORRECTED
-        accept_slice(
-            folder, loaded.cine, mask, frame, level, "corrected" if by_hand else "accepted", model, study=loaded.hash
-        )
-    return len(accepted)

@@ -32,18 +32,27 @@ class LearnSection(Section):
         self.curve = Sparkline()
         self.progress = ProgressRow()
         self.progress.cancelled.connect(self.cancelled)
+        self.validation = make_label(role="quiet")
         self.outcome = make_label()
         self.use = make_button("Use it", "Segment with the new model from now on; the old one stays in the list")
         self.use.clicked.connect(self.use_wanted)
-        for widget in (self.labels, self.remove, self.button, self.curve, self.progress, self.outcome, self.use):
+        for widget in (self.labels, self.remove, self.button, self.curve, self.progress, self.validation):
+            self.column.addWidget(widget)
+        for widget in (self.outcome, self.use):
             self.column.addWidget(widget)
         self.curve.hide()
+        self.validation.hide()
 
     def begin(self) -> None:
         """Show the start of a fine-tuning."""
         self.curve.clear()
         self.curve.show()
         self.progress.begin("Starting…")
+
+    def show_validation(self, sentence: str) -> None:
+        """Show the latest figures of the model in training."""
+        self.validation.setText(sentence)
+        self.validation.show()
 
     def draw(self, now: Snapshot, finetune: bool, use: bool) -> None:
         """Show a snapshot; `finetune` and `use` say which button is the obvious next one."""
@@ -55,6 +64,7 @@ class LearnSection(Section):
         if now.job != "finetune":
             self.progress.end()
             self.curve.hide()
+            self.validation.hide()
         self.outcome.setText(now.outcome if now.outcome or now.labels else "Accept slices; the model learns from them.")
         self.outcome.setVisible(bool(self.outcome.text()))
         self.use.setVisible(bool(now.candidate))

@@ -2,6 +2,7 @@
 
 from qtpy.QtCore import QObject, Signal
 
+from glrp_napari.gui.words import describe_validation
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import (
     Failed,
@@ -11,6 +12,7 @@ from glrp_napari.messages import (
     Progress,
     Terminal,
     TrainingStep,
+    Validated,
     describe_comparison,
     is_worse,
 )
@@ -24,6 +26,7 @@ class Learning(QObject):
     began = Signal()
     advanced = Signal(str, int, int, object)
     lost = Signal(float)
+    validated = Signal(str)
 
     def __init__(self, workplace: Workplace) -> None:
         super().__init__(workplace)
@@ -54,6 +57,8 @@ class Learning(QObject):
         if isinstance(event, TrainingStep):
             self.lost.emit(event.loss)
             self.advanced.emit(f"Loss {event.loss:.3f}", event.step, event.total, event.seconds_left)
+        elif isinstance(event, Validated):
+            self.validated.emit(describe_validation(event.dice, event.step))
         elif isinstance(event, Progress):
             self.advanced.emit(event.stage, event.done, event.total, event.seconds_left)
         elif isinstance(event, Notice):

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from glrp_napari.autosave import Draft, load_draft
 from glrp_napari.cine import Cine, Mask, hash_study
+from glrp_napari.gui.scratch import Scratch, save_array
 from glrp_napari.messages import StudyFile
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.formats import read_file
@@ -24,18 +23,18 @@ class Loaded:
     draft: Draft | None
 
 
-def load_study(path: Path, series: str | None, scratch: Path, drafts: Path) -> Loaded:
+def load_study(path: Path, series: str | None, scratch: Scratch, drafts: Path) -> Loaded:
     """Read a file or folder and prepare it. Raises ReadError."""
     return prepare_study(lambda: read_cine(path, series), scratch, drafts)
 
 
-def prepare_study(get_cine: Callable[[], Cine], scratch: Path, drafts: Path) -> Loaded:
+def prepare_study(get_cine: Callable[[], Cine], scratch: Scratch, drafts: Path) -> Loaded:
     """Hash a cine, write its images to `scratch` as .npy for the jobs, look for a draft in `drafts`."""
     cine = get_cine()
     study = hash_study(cine)
-    images = scratch / f"{study[:12]}.npy"
+    images = scratch.claim() / f"{study[:12]}.npy"
     if not images.exists():
-        np.save(images, cine.images)
+        save_array(images, cine.images)
     return Loaded(
         cine=cine,
         hash=study,

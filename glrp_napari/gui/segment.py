@@ -73,9 +73,6 @@ class SegmentSection(Section):
         self.result.setText(now.study.result if now.study else "")
         self.result.setVisible(bool(self.result.text()))
         self._draw_models(now)
-        self.crf.setEnabled(not now.crf_missing)
-        self.crf.setText("Refine outlines (CRF)" + (f": {now.crf_missing}" if now.crf_missing else ""))
-        self.crf.setToolTip(now.crf_missing or "Pulls the outlines to edges in the image; a little slower")
 
     def _on_toggled(self, open_: bool) -> None:
         self.options.setVisible(open_)
@@ -99,6 +96,7 @@ class SegmentSection(Section):
                 combo.addItem(text, data)
         self.model.activated.connect(lambda _index: self.model_chosen.emit(self.model.currentData() or ""))
         self.crf = QCheckBox("Refine outlines (CRF)")
+        self.crf.setToolTip("Pulls the outlines to edges in the image; a little slower")
         self.uncertainty = QCheckBox("Show where the model is unsure")
         self.redo = QCheckBox("Redo slices I edited")
         self.redo.setToolTip("Off: a run never changes a slice that you edited or accepted.")

@@ -44,7 +44,7 @@ class Segmenting(QObject):
             SegmentRequest(
                 study=place.study.loaded.file,
                 model=model.weights,
-                out=Path(mkdtemp(dir=place.scratch.name)),
+                out=Path(mkdtemp(dir=place.scratch.claim())),
                 frames=(frame,) if choice.scope == "frame" else choice.scope,
                 first=frame,
                 crf=choice.crf,

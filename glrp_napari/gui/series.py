@@ -4,7 +4,6 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.gui.words import describe_series
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.reading import Series, list_series
 
@@ -57,4 +56,4 @@ class SeriesChoice(QObject):
     def _on_listed(self, folder: Path, series: tuple[Series, ...]) -> None:
         if folder is self._folder:  # else another was opened meanwhile
             self._series = series
-            self.found.emit(tuple(map(describe_series, series)), self._shown)
+            self.found.emit(tuple(one.description for one in series), self._shown)

@@ -48,7 +48,6 @@ class Snapshot:
     job: Job = ""
     models: tuple[Model, ...] = ()
     model: str = ""
-    crf_missing: str = ""
     labels: tuple[Label, ...] = ()
     new_labels: int = 0
     candidate: str = ""

@@ -16,7 +16,7 @@ class StudySection(Section):
     file_wanted = Signal()
     folder_wanted = Signal()
     layer_wanted = Signal()
-    load_wanted = Signal(str)
+    load_wanted = Signal()
     save_wanted = Signal()
     session_wanted = Signal()
     restore_wanted = Signal()
@@ -87,8 +87,7 @@ class StudySection(Section):
             self.mask_button,
             (
                 ("Save mask…", self.save_wanted.emit),
-                ("Load mask (1 RV, 2 myocardium, 3 LV)…", lambda: self.load_wanted.emit("RV MYO LV")),
-                ("Load mask (1 LV, 2 myocardium, 3 RV)…", lambda: self.load_wanted.emit("LV MYO RV")),
+                ("Load mask…", self.load_wanted.emit),
             ),
         )
 

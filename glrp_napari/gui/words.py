@@ -7,7 +7,6 @@ from glrp_napari.autosave import SliceState
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.library import Label
 from glrp_napari.measure import Function
-from glrp_napari.reading import Series
 
 STATES: Mapping[SliceState, str] = {
     SliceState.UNTOUCHED: "not segmented yet",
@@ -71,6 +70,7 @@ def describe_function(function: Function) -> str:
     return f"Frame {frame + 1}: " + ", ".join(f"{name} {function.volumes_ml[key][frame]:.0f} ml" for key, name in names)
 
 
-def describe_series(series: Series) -> str:
-    """A series to choose from, without anything of the patient's."""
-    return f"{series.description} ({series.frames} frames × {series.slices} slices)"
+def describe_validation(dice: Mapping[str, float], step: int) -> str:
+    """How the model in training does on what is kept apart, by structure and under "mean"."""
+    parts = ", ".join(f"{name} {value:.2f}" for name, value in dice.items() if name != "mean")
+    return f"Dice {dice['mean']:.3f} on slices kept apart, after {step} steps" + (f" ({parts})" if parts else "")

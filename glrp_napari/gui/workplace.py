@@ -5,8 +5,8 @@ Knows the viewer's layers and the engine, none of the dock's widgets: it tells t
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from napari.components import ViewerModel
@@ -16,15 +16,15 @@ from qtpy.QtCore import QObject, Signal
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine, Mask
 from glrp_napari.gui.background import Background
-from glrp_napari.gui.editing import OpenStudy, look_at_study, store_labels
+from glrp_napari.gui.editing import OpenStudy, look_at_study
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.jobs import WORKER, Jobs
 from glrp_napari.gui.layers import CINE_KEY, image_options, orient_viewer, read_layer
 from glrp_napari.gui.opening import Loaded, load_mask, load_study, prepare_study
+from glrp_napari.gui.scratch import Scratch, sweep_scratch
 from glrp_napari.gui.snapshot import Snapshot
-from glrp_napari.library import Label, list_labels, remove_label
+from glrp_napari.library import Label, accept_slices, list_labels, remove_label
 from glrp_napari.models import Model, list_models
-from glrp_napari.refine import CRF_MISSING, has_crf
 from glrp_napari.session import Session
 from glrp_napari.writing.masks import write_mask
 
@@ -44,15 +44,20 @@ class Workplace(QObject):
         super().__init__()
         self.viewer = viewer
         self.study: OpenStudy | None = None
-        self.scratch = TemporaryDirectory(prefix="glrp-", ignore_cleanup_errors=True)
+        self._scratches = [Scratch(session.scratch)]
         self.readers = Background(self)
         self.writers = Background(self, threads=1)
         self.jobs = Jobs(command, self)
-        self.now = Snapshot(session=session, crf_missing="" if has_crf() else CRF_MISSING)
+        self.now = Snapshot(session=session)
         self._closed = False
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.list_session()
+
+    @property
+    def scratch(self) -> Scratch:
+        """Where the files for jobs go; those of the sessions before stay until the window closes."""
+        return self._scratches[-1]
 
     def look(self) -> Snapshot:
         """The moment as a frozen value."""
@@ -73,12 +78,14 @@ class Workplace(QObject):
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
         self.update(session=Session(folder), candidate="", outcome="", new_labels=0)
+        self._scratches.append(Scratch(self.now.session.scratch))
         self.list_session()
         self.session_changed.emit()
 
     def list_session(self) -> None:
-        """Look into the session folder: labels and models."""
+        """Look into the session folder: labels and models; sweep up what windows that crashed have left."""
         session = self.now.session
+        self.writers.run(lambda: sweep_scratch(session.scratch), lambda _none: None, self.tell)
         self.writers.run(lambda: list_models(session.models), self._on_models_listed, self.tell)
         self.writers.run(
             lambda: list_labels(session.labels), lambda labels: self.update(labels=labels), self._on_labels_unreadable
@@ -97,14 +104,14 @@ class Workplace(QObject):
 
     def open_path(self, path: Path, series: str | None = None) -> None:
         """Open a file or folder."""
-        scratch, drafts = Path(self.scratch.name), self.now.session.drafts
+        scratch, drafts = self.scratch, self.now.session.drafts
         if self._may_open():
             self.opening.emit(path, series is None)
             self._open(lambda: load_study(path, series, scratch, drafts), None)
 
     def open_layer(self, layer: Image) -> None:
         """Take an image layer of napari as the study."""
-        scratch, drafts = Path(self.scratch.name), self.now.session.drafts
+        scratch, drafts = self.scratch, self.now.session.drafts
         cine = layer.metadata.get(CINE_KEY)
         if self._may_open():
             self.opening.emit(cine.source.path if isinstance(cine, Cine) else None, True)
@@ -137,7 +144,7 @@ class Workplace(QObject):
         self.update(draft_from="")
 
     def close(self) -> None:
-        """The window closes: save what is unsaved, end all processes, remove the scratch folder."""
+        """The window closes: save what is unsaved, end all processes, remove what was for the jobs."""
         if self._closed:
             return
         self._closed = True
@@ -145,7 +152,8 @@ class Workplace(QObject):
         self.jobs.close()
         for background in (self.readers, self.writers):
             background.close()
-        self.scratch.cleanup()
+        for scratch in self._scratches:
+            scratch.close()
 
     # --- masks and labels ----------------------------------------------------------------------------------------
 
@@ -171,7 +179,7 @@ class Workplace(QObject):
             return
         before = {place: study.states[place] for place in study.acceptable(whole_frame)}
         accepted = study.accept(list(before))
-        folder, model = self.now.session.labels, study.segmented_by
+        folder, loaded, model = self.now.session.labels, study.loaded, study.segmented_by
         self.changed.emit()
 
         def give_up(error: Exception) -> None:
@@ -180,7 +188,8 @@ class Workplace(QObject):
             self.tell(error)
             self.changed.emit()
 
-        self.writers.run(lambda: store_labels(folder, study.loaded, accepted, model), self._on_accepted, give_up)
+        store = partial(accept_slices, folder, loaded.cine, accepted, model, loaded.hash)
+        self.writers.run(store, self._on_accepted, give_up)
 
     def remove_label(self, label: Label) -> None:
         """Take a label out of the library."""
@@ -234,8 +243,8 @@ class Workplace(QObject):
         self.update(labels=())
         self.tell(error)
 
-    def _on_accepted(self, count: int) -> None:
-        self.now = replace(self.now, new_labels=self.now.new_labels + count)
+    def _on_accepted(self, labels: tuple[Label, ...]) -> None:
+        self.now = replace(self.now, new_labels=self.now.new_labels + len(labels))
         self.list_session()
 
     def _on_layer_inserted(self, event: Any) -> None:

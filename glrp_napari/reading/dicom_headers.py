@@ -44,7 +44,8 @@ _TAGS: list[Any] = [
     "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "PatientID", "PatientName", "Rows",
     "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
     "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "TriggerTime", "TemporalPositionIdentifier",
-    "AcquisitionTime", "InstanceNumber", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "AcquisitionTime", "InstanceNumber", "Modality", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 Vector = tuple[float, ...]
 Holder = Dataset | dict[str, Any]
@@ -173,8 +174,8 @@ def _natural_key(name: str) -> list[tuple[int, str]]:
 
 
 def _describe_images(file: Path, dataset: Dataset) -> Iterator[Image]:
-    """One `Image` for each frame that has a place in space; a classic file has one frame."""
-    if "Rows" not in dataset or "SeriesInstanceUID" not in dataset:
+    """One `Image` for each frame that has a place in space; a classic file has one frame, a segmentation none."""
+    if "Rows" not in dataset or "SeriesInstanceUID" not in dataset or dataset.get("Modality") == "SEG":
         return
     frames = list(_get(dataset, "PerFrameFunctionalGroupsSequence") or [])
     shared = (list(_get(dataset, "SharedFunctionalGroupsSequence") or []) or [Dataset()])[0]

@@ -16,6 +16,7 @@ from glrp_napari.gui.launch import wait_until
 from glrp_napari.gui.layers import image_options
 from glrp_napari.session import Session
 from napari import Viewer
+from napari.layers import Image
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -65,6 +66,11 @@ class Window:
     def open(self, cine: Cine) -> OpenStudy:
         self.viewer.add_image(cine.images, **image_options(cine))
         self.wait(lambda: self.dock.workplace.study is not None and self.study.cine is cine)
+        self.settle()
+        return self.study
+
+    def open_layer(self, layer: Image) -> OpenStudy:
+        self.dock.workplace.open_layer(layer)
         self.settle()
         return self.study
 

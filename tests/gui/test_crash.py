@@ -34,7 +34,10 @@ def test_fault_1_after_kill_9_the_corrections_are_offered_again(
     psutil.wait_procs(workers, timeout=10)
     assert not [worker for worker in workers if worker.is_running() and FAKE_WORKER in worker.cmdline()]
 
+    left = list((session / "scratch").glob("*/*.npy"))
+    assert left
     window = make_window(session)
+    assert not left[0].parent.exists()
     window.open(read_cine(file))
     assert window.dock.study.draft.isVisibleTo(window.dock)
     assert "Restore your unsaved corrections from" in window.dock.study.draft_text.text()
@@ -48,9 +51,10 @@ def test_closing_the_window_leaves_no_process_and_no_scratch(window: Window) -> 
     window.open(make_cine())
     window.click(window.dock.segment.button)
     window.wait(lambda: window.study.states.any())
-    scratch = Path(window.dock.workplace.scratch.name)
-    assert scratch.exists()
+    scratch = window.dock.workplace.scratch.folder
+    assert scratch.parent == window.dock.workplace.now.session.scratch
+    assert [path.suffix for path in scratch.iterdir() if path.is_file()] == [".npy"]
     window.viewer.close()
-    window.wait(lambda: not scratch.exists())
+    window.wait(lambda: not list(scratch.parent.iterdir()))
     left = [c for c in psutil.Process().children(recursive=True) if c.status() != psutil.STATUS_ZOMBIE]
     assert not [child for child in left if FAKE_WORKER in child.cmdline()]

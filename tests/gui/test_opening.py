@@ -76,9 +76,7 @@ def test_any_image_layer_becomes_a_study_with_its_scale(shared_window: Window, s
 def test_a_mask_lies_on_its_layer_s_grid(shared_window: Window) -> None:
     window, grid = shared_window, {"scale": (50, 8, 1.5, 1.25), "translate": (0, 0, 100, 40)}
     layer = window.viewer.add_image(make_cine(name="shifted").images, name="shifted", **grid)
-    window.dock.workplace.open_layer(layer)
-    window.settle()
-    study = window.study
+    study = window.open_layer(layer)
     for made in (study.mask, study.image):
         np.testing.assert_array_equal(made.scale, grid["scale"])
         np.testing.assert_array_equal(made.translate, grid["translate"])
@@ -94,6 +92,28 @@ def test_a_mask_lies_on_its_layer_s_grid(shared_window: Window) -> None:
     assert window.place == (3, 4)
     np.testing.assert_array_equal(make_uncertainty_layer(study.cine, study.image).translate, grid["translate"])
     window.dock.workplace.close_study()
+
+
+def test_the_uncertainty_is_drawn_and_leaves_with_its_study(shared_window: Window) -> None:
+    """napari frees a removed layer's GL objects at once; in a context not the canvas's, the next draw crashed."""
+    window, grid = shared_window, {"scale": (50, 8, 1.5, 1.25), "translate": (0, 0, 100, 40)}
+    for name in ("uncertain", "after"):
+        cine = make_cine(name=name)
+        study = window.open_layer(window.viewer.add_image(cine.images, name=name, **grid))
+        window.go(2, 1)
+        window.press(Qt.Key.Key_G)
+        window.drag((20, 8), (20, 14))
+        study.go(3, 4)
+        study.show_uncertainty(3, np.full((5, 32, 32), 0.5, np.float16))
+        shown = window.viewer.layers["Uncertainty"]
+        assert (shown.data[3] == 0.5).all()
+        assert not shown.data[:3].any()
+        np.testing.assert_array_equal(shown.translate, grid["translate"])
+        assert window.viewer.layers.index(shown) == window.viewer.layers.index(study.mask) - 1
+        window.viewer.window.screenshot(flash=False)  # draws
+        window.dock.workplace.close_study()
+        assert not window.viewer.layers
+        window.viewer.window.screenshot(flash=False)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """The main job in the real window, a worker's double behind it: open, segment, paint, accept, fine-tune, use, again."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+from glrp_napari import models
 from glrp_napari.autosave import SliceState
 from glrp_napari.library import list_labels
 from qtpy.QtCore import Qt
-from tests.gui.conftest import Window, make_cine
+from tests.gui.conftest import Window, close_window, make_cine, make_window
 
 
 def primaries(window: Window) -> list[str]:
@@ -59,3 +63,23 @@ def test_the_whole_walk(window: Window) -> None:
     window.settle()
     np.testing.assert_array_equal(study.mask.data[0, 2], painted)
     assert [label.state for label in list_labels(place.now.session.labels)] == ["corrected"]
+
+
+def test_what_validation_finds_is_shown_while_it_trains(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "find_resources", lambda: model_folder)
+    window = make_window(tmp_path, "slow")
+    learn = window.dock.learn
+    window.open(make_cine())
+    window.press(Qt.Key.Key_G)
+    window.drag((20, 8), (20, 14))
+    window.press(Qt.Key.Key_K)
+    window.settle()
+    assert not learn.validation.isVisibleTo(window.dock)
+    window.click(learn.button)
+    window.wait(lambda: learn.validation.isVisibleTo(window.dock))
+    assert learn.validation.text() == "Dice 0.800 on slices kept apart, after 1 steps (RV 0.70, LV 0.90)"
+    window.settle()
+    assert not learn.validation.isVisibleTo(window.dock)
+    close_window(window)

@@ -1,11 +1,13 @@
 import pytest
 import torch
 from glrp_training.augment import Augmentation, augment
-from glrp_training.finetune import FinetuneSettings, NotFiniteError, finetune
+from glrp_training.finetune import FinetuneSettings, Material, finetune
 from glrp_training.losses import segmentation_loss, soft_dice_loss
+from glrp_training.optimise import NotFiniteError
 from glrp_training.slices import Slices
 
 from glrp_napari.device import Placement
+from glrp_napari.messages import Notice, TrainingStep
 from glrp_napari.models import Architecture
 from glrp_napari.unet import UNet
 
@@ -16,21 +18,14 @@ STILL = Augmentation(
 SHORT = FinetuneSettings(steps=60, batch=4, warmup=2, rate=1e-2, augmentation=STILL)
 
 
-@pytest.fixture
-def squares() -> Slices:
-    """Eight slices with a bright square that is LV inside a grey one that is myocardium."""
-    images, masks = torch.zeros(8, 48, 48), torch.zeros(8, 48, 48, dtype=torch.uint8)
-    for i in range(8):
-        images[i, 10 + i : 30 + i, 12:34], masks[i, 10 + i : 30 + i, 12:34] = 1, 2
-        images[i, 15 + i : 25 + i, 18:28], masks[i, 15 + i : 25 + i, 18:28] = 2, 3
-    return Slices(images.half(), masks, ("a",) * 8)
-
-
-def train(slices: Slices, settings: FinetuneSettings, steps: int | None = None) -> tuple[UNet, list[float]]:
+def train(
+    slices: Slices, settings: FinetuneSettings, steps: int | None = None, unlabelled: torch.Tensor | None = None
+) -> tuple[UNet, list[float]]:
     torch.manual_seed(0)
     network = UNet(Architecture(width=4))
     losses = []
-    for event in finetune(network, slices, settings, CPU, 48):
+    for event in finetune(network, Material(slices, 48, unlabelled=unlabelled), settings, CPU):
+        assert isinstance(event, TrainingStep)
         losses.append(event.loss)
         if event.step == steps:
             break
@@ -62,8 +57,27 @@ def test_fault_18_a_loss_that_is_no_number_stops_and_keeps_the_weights(squares: 
     network = UNet(Architecture(width=4))
     before = {name: value.clone() for name, value in network.named_parameters()}
     with pytest.raises(NotFiniteError):
-        list(finetune(network, squares, SHORT, CPU, 48))
+        list(finetune(network, Material(squares, 48), SHORT, CPU))
     assert all(torch.equal(before[name], value) for name, value in network.named_parameters())
+
+
+def test_case_out_of_memory_takes_fewer_slices_at_once_and_says_so(
+    squares: Slices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that only fits two slices into memory: batches of four are learned from in two parts."""
+    forward = UNet.forward
+
+    def forward_small(self: UNet, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, images)
+
+    monkeypatch.setattr(UNet, "forward", forward_small)
+    network = UNet(Architecture(width=4))
+    events = list(finetune(network, Material(squares, 48), SHORT.model_copy(update={"steps": 3}), CPU))
+    assert [event.kind for event in events] == ["notice", "training-step", "training-step", "training-step"]
+    assert isinstance(events[0], Notice)
+    assert "2 slices at once" in events[0].text
 
 
 def test_frozen_norm_keeps_the_running_statistics(squares: Slices) -> None:
@@ -108,3 +122,12 @@ def test_dice_loss_is_zero_when_right_and_near_one_when_wrong(dtype: torch.dtype
     sure = torch.nn.functional.one_hot(labels, 4).movedim(-1, 1).to(dtype) * 100
     assert float(soft_dice_loss(sure, labels)) == pytest.approx(0, abs=1e-3)
     assert float(soft_dice_loss(sure.roll(1, dims=1), labels)) > 0.9
+
+
+def test_pixels_outside_the_mask_of_a_loss_count_nothing() -> None:
+    logits, labels = torch.randn(2, 4, 8, 8), torch.randint(0, 4, (2, 8, 8))
+    where = torch.zeros(2, 8, 8, dtype=torch.bool)
+    where[:, :4] = True
+    inside = float(segmentation_loss(logits[:, :, :4], labels[:, :4]))
+    assert float(segmentation_loss(logits, labels, where=where)) == pytest.approx(inside, abs=1e-5)
+    assert float(segmentation_loss(logits, labels, where=torch.zeros_like(where))) == pytest.approx(0, abs=1e-6)

@@ -14,8 +14,8 @@ from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.augment import Augmentation
-from glrp_training.evaluate import measure_dice
-from glrp_training.finetune import FinetuneSettings, finetune
+from glrp_training.finetune import FinetuneSettings, Material, finetune
+from glrp_training.overlap import measure_dice
 from glrp_training.slices import Slices, cut_middle, join_slices, prepare_label, prepare_phantoms
 
 HELD_OUT_EVERY = 5
@@ -41,7 +41,7 @@ def adapt(
     slices = yield from _prepare(library, training, preprocessing)
     rehearsal = join_slices(prepare_phantoms(range(10_000, 10_000 + REHEARSAL_PHANTOMS), preprocessing))
     network, settings = load_network(base), choose_settings(len(training))
-    yield from finetune(network, slices, settings, placement, preprocessing.size, rehearsal)
+    yield from finetune(network, Material(slices, preprocessing.size, rehearsal), settings, placement)
     comparison = Comparison(held_out=how, trained=len(training))
     if kept:
         held_out = yield from _prepare(library, kept, preprocessing)
@@ -103,7 +103,7 @@ def score_slices(
     network: UNet, slices: Slices, preprocessing: Preprocessing, placement: Placement
 ) -> Generator[Notice, None, dict[str, float]]:
     """Dice of each structure, and "mean", over all pixels of the slices, on the network's grid (returned)."""
-    segmenter = Segmenter(network, preprocessing, placement)
+    segmenter = Segmenter((network,), preprocessing, placement)
     predicted = yield from segmenter.predict(cut_middle(slices.images, preprocessing.size).float())
     labels, truth = predicted.argmax(1), cut_middle(slices.masks, preprocessing.size)
     dice = {s.name: measure_dice((labels == s).numpy(), (truth == s).numpy()) for s in Structure}

@@ -38,13 +38,17 @@ def augment(
     Random numbers come from `generator` (on the CPU) alone, so that a seed gives the same views on every device.
     """
     where = _sample_grid(len(images), images.shape[-1], size, settings, generator).to(images.device)
-    views = F.grid_sample(images[:, None].float(), where, align_corners=False)
+    views = _sample_images(images, where, settings, generator)
     one_hot = F.one_hot(masks.long(), 4).movedim(-1, 1).float()
     labels = F.grid_sample(one_hot, where, align_corners=False)
     labels[:, 0] += 1 - labels.sum(1)
-    if settings.intensity:
-        views = change_intensity(views, generator)
     return views, labels.argmax(1)
+
+
+def augment_images(images: Tensor, size: int, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Views (N, 1, size, size) of slices (N, S, S) that have no masks; for the same generator those of `augment`."""
+    where = _sample_grid(len(images), images.shape[-1], size, settings, generator).to(images.device)
+    return _sample_images(images, where, settings, generator)
 
 
 def change_intensity(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -55,6 +59,11 @@ def change_intensity(images: Tensor, generator: torch.Generator) -> Tensor:
     images = _apply_sometimes(images, _lower_resolution(images), 0.2, generator)
     noise = torch.randn(images.shape, generator=generator).to(images.device)
     return _apply_sometimes(images, images + noise * _draw(images, generator, 0.0, 0.25), 0.5, generator)
+
+
+def _sample_images(images: Tensor, where: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    views = F.grid_sample(images[:, None].float(), where, align_corners=False)
+    return change_intensity(views, generator) if settings.intensity else views
 
 
 def _sample_grid(n: int, source: int, size: int, settings: Augmentation, generator: torch.Generator) -> Tensor:

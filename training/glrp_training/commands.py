@@ -1,35 +1,42 @@
-"""The commands that train: `glrp dataset` and `glrp finetune`."""
+"""The commands that learn and measure: `glrp dataset`, `pretrain`, `finetune`, `study` and `score`."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 
+from glrp_napari import messages
 from glrp_napari.device import choose_placement
 from glrp_napari.messages import FinetuneDone, Validated, describe_comparison
-from glrp_napari.models import DEFAULT_MODEL, Architecture, find_model
+from glrp_napari.models import DEFAULT_MODEL, Architecture, Preprocessing, find_model
 from glrp_napari.progress import show_progress
-from glrp_napari.segment import Segmenter
+from glrp_napari.refine import CrfSettings, Engine
+from glrp_napari.segment import open_model
 from glrp_napari.session import default_session
-from glrp_napari.weights import load_network
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.adapt import adapt
-from glrp_training.dataset import describe_acdc, load_dataset
-from glrp_training.evaluate import Score, print_scores, save_scores
+from glrp_training.cache import default_cache
+from glrp_training.dataset import Dataset, describe_acdc, describe_folder, load_dataset
+from glrp_training.evaluate import Score, assign_phases, print_scores, save_scores
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.fit import DatasetFit, fit_dataset
-from glrp_training.score import list_cases, make_cases, score_cases
+from glrp_training.score import count_cases, list_cases, make_cases, score_cases
+from glrp_training.targets import STRATEGIES
 
 console = Console()
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
+Crf = Annotated[bool, typer.Option(help="Refine with a dense CRF.")]
+CrfEngine = Annotated[Engine, typer.Option(help="What computes the CRF: auto takes ours, grid.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder for preprocessed slices; default: the user's cache.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the training commands to the command line."""
-    app.command()(dataset)
-    app.command()(finetune)
-    app.command()(score)
+    for command in (dataset, pretrain, finetune, study, score):
+        app.command()(command)
 
 
 def dataset(
@@ -43,16 +50,60 @@ def dataset(
     console.print(f"{len(found.items)} labelled frames in {out}")
 
 
+def pretrain(
+    out: Annotated[Path, typer.Option(help="The encoder's weights file to write: NAME.safetensors.")],
+    studies: Annotated[
+        list[Path] | None, typer.Argument(help="Folders of cines, which need no masks.", show_default=False)
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option(help="Or a data set described by this file.")] = None,
+    split: Annotated[str, typer.Option(help="With --dataset: the part whose images are used, or all.")] = "train",
+    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "glrp",
+    epochs: Annotated[int, typer.Option(help="Passes over the slices.")] = 200,
+    steps: Annotated[int | None, typer.Option(help="Optimisation steps, in place of epochs.")] = None,
+    width: Annotated[int, typer.Option(help="Filters of the first block.")] = Architecture().width,
+    size: Annotated[int, typer.Option(help="Side of the network's square in pixels.")] = Preprocessing().size,
+    n4: Annotated[bool, typer.Option(help="Correct the bias field first.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    cache: Cache = None,
+    device: Device = "auto",
+) -> None:
+    """Pre-train an encoder on studies without labels (with torchrun: on several GPUs or machines)."""
+    from glrp_training.encode import EncoderFit, fit_encoder  # Fabric takes a second that no other command should
+    from glrp_training.pretrain import PretrainSettings
+
+    if (not studies) == (dataset is None):
+        raise ValueError("found neither or both of STUDIES and --dataset, expected one of them")
+    found = load_dataset(dataset) if dataset else _describe_studies(studies or [])
+    own = PretrainSettings(strategy=strategy, seed=seed, steps=steps or PretrainSettings().steps)
+    settings = EncoderFit(
+        split=split,
+        epochs=None if steps else epochs,
+        architecture=Architecture(width=width),
+        preprocessing=Preprocessing(size=size, n4=n4),
+        pretraining=own,
+    )
+    events = fit_encoder(
+        found, settings, out.parent, out.stem, out.stem, choose_placement(device), cache or default_cache()
+    )
+    for _ in show_progress(events):
+        pass
+    console.print(f"{out.with_suffix('.safetensors')}")
+
+
 def finetune(
     name: Annotated[str, typer.Option(help="Name of the new model.")],
     library: Annotated[Path | None, typer.Option(help="Adapt to the labels in this folder.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="Or train on a data set described by this file.")] = None,
-    base: Annotated[str | None, typer.Option(help="Model to start from; with --dataset, none: from scratch.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Model or encoder to start from; with --dataset, none: from scratch.")
+    ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder for the new model; default: the session's.")] = None,
     device: Device = "auto",
     title: Annotated[str | None, typer.Option(help="With --dataset: the model's title.")] = None,
     split: Annotated[str, typer.Option(help="With --dataset: the part to train on, or all.")] = "train",
     labelled: Annotated[int | None, typer.Option(help="With --dataset: only the first so many patients.")] = None,
+    labelled_slices: Annotated[int | None, typer.Option(help="With --dataset: only so many slices of theirs.")] = None,
+    unlabelled: Annotated[bool, typer.Option(help="With --dataset: learn from the part's other images too.")] = False,
     validate_on: Annotated[
         str, typer.Option(help="With --dataset: the part that picks the best step, or none.")
     ] = "val",
@@ -60,6 +111,7 @@ def finetune(
     width: Annotated[int, typer.Option(help="With --dataset: filters of the first block.")] = Architecture().width,
     phantoms: Annotated[int, typer.Option(help="With --dataset: phantom hearts in the mix.")] = 60,
     seed: Annotated[int, typer.Option(help="With --dataset: seed of all that is random.")] = 0,
+    cache: Cache = None,
 ) -> None:
     """Fine-tune a model on a label library, or train one on a described data set."""
     folder = models or default_session().models
@@ -69,41 +121,86 @@ def finetune(
         _adapt(library, base or DEFAULT_MODEL, folder, name, device)
         return
     assert dataset is not None
+    parent = find_model(base, [default_session().models]) if base else None
     settings = DatasetFit(
         split=split,
         labelled=labelled,
+        labelled_slices=labelled_slices,
+        unlabelled=unlabelled,
         validate_on=None if validate_on == "none" else validate_on,
         phantoms=phantoms,
-        architecture=Architecture(width=width),
+        architecture=parent.card.architecture if parent else Architecture(width=width),
+        preprocessing=parent.card.preprocessing if parent else Preprocessing(),
         finetuning=FinetuneSettings(steps=steps, seed=seed),
     )
-    parent = find_model(base, [default_session().models]) if base else None
-    events = fit_dataset(load_dataset(dataset), settings, folder, name, title or name, choose_placement(device), parent)
-    for event in show_progress(events):
-        if isinstance(event, Validated):
-            console.print(f"step {event.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in event.dice.items()))
+    place, kept = choose_placement(device), cache or default_cache()
+    _print_validation(fit_dataset(load_dataset(dataset), settings, folder, name, title or name, place, parent, kept))
     console.print(f"{folder / name}.safetensors")
 
 
+def study(
+    experiment: Annotated[Path, typer.Argument(help="The study's file, NAME or NAME.toml.", show_default=False)],
+    dataset: Annotated[Path, typer.Option(help="A data set described by this file.")],
+    out: Annotated[Path, typer.Option(help="Folder for networks, scores and tables; what is there is not repeated.")],
+    cache: Cache = None,
+    device: Device = "auto",
+) -> None:
+    """Compute every cell of a table, or what is missing of it, and write the table."""
+    from glrp_training.study import load_study, read_outcomes, run_study  # as above, and Matplotlib
+    from glrp_training.tables import write_tables
+
+    plan = load_study(experiment.with_suffix(".toml"))
+    _print_validation(run_study(plan, load_dataset(dataset), out, choose_placement(device), cache or default_cache()))
+    for path in write_tables(plan, read_outcomes(plan, out), out):
+        console.print(f"{path}")
+    console.print(Markdown((out / "table.md").read_text()))
+
+
 def score(
-    out: Annotated[Path, typer.Option(help="Folder for the masks, scores.csv and scores.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks, the scores and the agreement (CSV and JSON).")],
     dataset: Annotated[Path | None, typer.Option(help="A data set described by this file.")] = None,
     split: Annotated[str, typer.Option(help="The part of the data set, or all.")] = "test",
     phantoms: Annotated[int, typer.Option(help="Or so many phantom hearts that training never sees.")] = 0,
     model: Annotated[str, typer.Option(help="A name `glrp models` lists, or a .safetensors file.")] = DEFAULT_MODEL,
-    crf: Annotated[bool, typer.Option(help="Refine with a dense CRF (needs the extra crf).")] = False,
+    crf: Crf = False,
+    crf_engine: CrfEngine = "auto",
     device: Device = "auto",
 ) -> None:
     """Score a model on a labelled data set, or on phantoms: Dice, HD, HD95 and ASSD a structure."""
     if (dataset is None) == (phantoms == 0):
         raise ValueError("found neither or both of --dataset and --phantoms, expected one of them")
     found = find_model(model, [default_session().models])
-    segmenter = Segmenter(load_network(found), found.card.preprocessing, choose_placement(device))
-    cases = list_cases(load_dataset(dataset), split) if dataset else make_cases(phantoms)
+    segmenter = open_model(found, choose_placement(device))
+    data = load_dataset(dataset) if dataset else None
+    cases = list_cases(data, split) if data else make_cases(phantoms)
+    total = count_cases(data, split) if data else phantoms
     out.mkdir(parents=True, exist_ok=True)
-    scores = [event for event in show_progress(score_cases(cases, segmenter, crf, out)) if isinstance(event, Score)]
+    events = show_progress(score_cases(cases, segmenter, total, crf=choose_crf(crf, crf_engine), out=out))
+    scores = [event for event in events if isinstance(event, Score)]
+    scores = assign_phases(scores)
     save_scores(scores, out)
     print_scores(scores)
+
+
+def choose_crf(crf: bool, engine: Engine) -> CrfSettings | None:
+    """The CRF that the options ask for."""
+    return CrfSettings(engine=engine) if crf else None
+
+
+def _print_validation(events: Iterable[messages.Event]) -> None:
+    """Run a training to its end; its progress and what validation found are printed."""
+    for event in show_progress(events):
+        if isinstance(event, Validated):
+            console.print(f"step {event.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in event.dice.items()))
+
+
+def _describe_studies(folders: list[Path]) -> Dataset:
+    """All studies in the folders as one data set; what could not be read is named."""
+    parts = [describe_folder(folder) for folder in folders]
+    for complaint in (text for _, complaints in parts for text in complaints):
+        console.print(f"[yellow]{complaint}")
+    items = tuple(item for found, _ in parts for item in found.items)
+    return Dataset(name=", ".join(folder.name for folder in folders), items=items)
 
 
 def _adapt(library: Path, base: str, folder: Path, name: str, device: str) -> None:

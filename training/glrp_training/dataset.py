@@ -1,19 +1,27 @@
-"""A data set as a file: which images and masks belong to which patient, and which part of the split they are in."""
+"""A data set as a file: which images and masks belong to which patient, and which part of the split they are in.
+
+It must not know voxels: a folder without a description is looked through by `studies`.
+"""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count as count_up
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from glrp_napari.models import Settings
+from glrp_napari.reading.studies import find_studies, name_patient
 
 ACDC_LICENCE = "CC BY-NC-SA 4.0 (non-commercial)"
 ACDC_CITATION = (
     "O. Bernard et al., Deep Learning Techniques for Automatic MRI Cardiac Multi-structures Segmentation and "
     "Diagnosis: Is the Problem Solved?, IEEE TMI 37(11), 2018, doi 10.1109/TMI.2018.2837502"
 )
+Phase = Literal["ED", "ES"]
 
 
 class DatasetError(ValueError):
@@ -21,13 +29,19 @@ class DatasetError(ValueError):
 
 
 class Item(Settings):
-    """One image with its mask: of a 4-D image only `frame`, of a 3-D image the whole."""
+    """One image, with its mask if it has one: of a 4-D image only `frame` (None: all), of a 3-D image the whole.
+
+    `phase` is the frame's, where it is known. `apex_first` says that the first slice is the apex (or the base), where
+    that shall not be estimated.
+    """
 
     image: Path
     mask: Path | None = None
     patient: str
     frame: int | None = None
     split: str = "train"
+    phase: Phase | None = None
+    apex_first: bool | None = None
 
 
 class Dataset(Settings):
@@ -54,6 +68,19 @@ def load_dataset(path: Path) -> Dataset:
         raise DatasetError(f"{path}: {error.errors()[0]['msg']}, expected a data set description") from None
 
 
+def describe_folder(folder: Path) -> tuple[Dataset, tuple[str, ...]]:
+    """Every short-axis study in a folder and below it, without masks, and a sentence on each that cannot be read.
+
+    Raises DatasetError when none can be.
+    """
+    studies, complaints = find_studies(folder)
+    if not studies:
+        shown = "; ".join(complaints[:3]) or "no image"
+        raise DatasetError(f"{folder}: found {shown}, expected short-axis studies as NIfTI, NRRD, MHA, MHD or DICOM")
+    items = tuple(Item(image=path.resolve(), patient=name_patient(path, folder)) for path in studies)
+    return Dataset(name=folder.resolve().name, items=items), complaints
+
+
 def describe_acdc(folder: Path, split: Path) -> Dataset:
     """The ACDC training set in `folder`, split by patient as `split` says (labelled_order → "train", val, test).
 
@@ -71,7 +98,50 @@ def describe_acdc(folder: Path, split: Path) -> Dataset:
     return Dataset(name="ACDC", items=items, licence=ACDC_LICENCE, citation=ACDC_CITATION)
 
 
+def pick_middle_slices(items: Sequence[Item], count: int) -> dict[Item, tuple[int, ...]]:
+    """The `count` slices that a person would label first (method §8): which of which items.
+
+    A slice is told by its place from the middle of those that bear labels: 0, then 1, -1, 2, … First come the middle
+    slices of different patients, all ED before all ES (without phases: each patient's first item before its second),
+    then their neighbours. A larger `count` only adds slices. Raises ValueError when there is nothing to pick from.
+    """
+    if not items:
+        raise ValueError(f"found no items to pick {count} slices from, expected at least one")
+    turns = ((item, place) for place in _count_from_middle() for item in _take_turns(items))
+    picked: dict[Item, tuple[int, ...]] = {}
+    for item, place in islice(turns, count):
+        picked[item] = (*picked.get(item, ()), place)
+    return picked
+
+
+def _count_from_middle() -> Iterator[int]:
+    yield 0
+    for distance in count_up(1):
+        yield from (distance, -distance)
+
+
+def _take_turns(items: Sequence[Item]) -> list[Item]:
+    """Each patient's first item, ED if there is one, then each patient's second, and so on."""
+    order = ("ED", "ES", None)
+    turns: dict[Item, int] = {}
+    seen: dict[str, int] = {}
+    for item in sorted(items, key=lambda item: order.index(item.phase)):
+        turns[item] = seen[item.patient] = seen.get(item.patient, -1) + 1
+    return sorted(items, key=turns.__getitem__)
+
+
 def _find_acdc_items(folder: Path, split: str) -> Iterator[Item]:
+    phases = _read_acdc_phases(folder / "Info.cfg")
     for mask in sorted(folder.glob("*_gt.nii.gz")):
         image = mask.with_name(re.sub("_gt", "", mask.name))
-        yield Item(image=image.resolve(), mask=mask.resolve(), patient=folder.name, split=split)
+        frame = re.search(r"_frame(\d+)", mask.name)
+        phase = phases.get(int(frame[1])) if frame else None
+        yield Item(image=image.resolve(), mask=mask.resolve(), patient=folder.name, split=split, phase=phase)
+
+
+def _read_acdc_phases(path: Path) -> dict[int, Phase]:
+    """The phases by frame number as file names have it; empty where the set comes without its Info.cfg."""
+    text = path.read_text() if path.exists() else ""
+    names: tuple[Phase, ...] = ("ED", "ES")
+    found = ((re.search(rf"^{name}: *(\d+)", text, re.MULTILINE), name) for name in names)
+    return {int(match[1]): name for match, name in found if match}

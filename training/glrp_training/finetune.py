@@ -1,23 +1,24 @@
-"""Fine-tuning a U-Net on labelled slices, as a generator of events (method §5)."""
+"""Fine-tuning a U-Net on labelled slices, as a generator of events (method §5; with unlabelled slices §8)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from glrp_napari.device import Placement
-from glrp_napari.messages import TrainingStep
+from glrp_napari.device import Placement, is_out_of_memory, step_down
+from glrp_napari.messages import Notice, TrainingStep
 from glrp_napari.models import Settings
 from glrp_napari.unet import UNet
-from glrp_training.augment import Augmentation, augment
+from glrp_training.augment import Augmentation, augment, augment_images
+from glrp_training.checkpoint import Checkpoint, Stateful
+from glrp_training.consistency import Consistency, ask_teacher, disturb, follow, make_teacher
 from glrp_training.losses import segmentation_loss
+from glrp_training.optimise import check_finite, schedule, set_rate
+from glrp_training.sampling import draw_epochs, make_generator
 from glrp_training.slices import Slices
-
-
-class NotFiniteError(ArithmeticError):
-    """The loss is no longer a number; the weights of the last step before it are kept."""
 
 
 class FinetuneSettings(Settings):
@@ -26,7 +27,8 @@ class FinetuneSettings(Settings):
     `optimiser` "adam" with rate 5e-4 is the paper's; "adamw" with 1e-3 ours. `warmup` steps rise linearly to `rate`,
     the rest follows a cosine to zero. `dice_weight` 0 is the paper's cross-entropy alone. `rehearsal_share` is the
     part of each batch that is drawn from the rehearsal slices, where there are any. `freeze_norm` keeps the running
-    statistics of batch normalisation, which a few labels would estimate badly.
+    statistics of batch normalisation, which a few labels would estimate badly. `consistency` says how unlabelled
+    slices take part, where there are any.
     """
 
     steps: int = 2500
@@ -41,35 +43,136 @@ class FinetuneSettings(Settings):
     freeze_norm: bool = False
     seed: int = 0
     augmentation: Augmentation = Augmentation()
+    consistency: Consistency = Consistency()
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What is learned from: labelled slices, labelled ones of elsewhere to rehearse, and unlabelled images.
+
+    `unlabelled` is (N, S, S) float16, z-scored, on the same grid as the slices; `size` is the side of the network's
+    square within it.
+    """
+
+    slices: Slices
+    size: int
+    rehearsal: Slices | None = None
+    unlabelled: Tensor | None = None
 
 
 def finetune(
     network: UNet,
-    slices: Slices,
+    material: Material,
     settings: FinetuneSettings,
     placement: Placement,
-    size: int,
-    rehearsal: Slices | None = None,
-) -> Iterator[TrainingStep]:
-    """Train `network` in place on `slices`, an event after each step; `size` is the side of the network's square.
+    checkpoint: Checkpoint | None = None,
+) -> Iterator[TrainingStep | Notice]:
+    """Train `network` in place, an event after each step; with a checkpoint it goes on where that ends.
 
     Each batch depends on the seed and the step alone. Ceasing to iterate leaves the network as it is after the last
-    step. Raises NotFiniteError.
+    step. Out of memory: fewer slices at once, then the CPU, each with a notice. Raises NotFiniteError.
     """
-    _set_mode(network.to(placement.device, memory_format=torch.channels_last), settings)  # type: ignore[call-overload]
-    optimiser = _make_optimiser(network, settings)
+    learner = _Learner(network, settings, placement, semi=material.unlabelled is not None)
+    first = checkpoint.restore(learner.parts) if checkpoint else 0
     started = time.monotonic()
-    for step in range(settings.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate * _schedule(step, settings)
-        images, masks = _draw_batch(slices, rehearsal, settings, step)
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        views, labels = augment(
-            images.to(placement.device), masks.to(placement.device), size, settings.augmentation, generator
-        )
-        loss = _take_step(network, optimiser, views, labels, settings, placement)
-        left = (time.monotonic() - started) / (step + 1) * (settings.steps - step - 1)
+    for step in range(first, settings.steps):
+        set_rate(learner.optimiser, settings.rate * schedule(step, settings.steps, settings.warmup))
+        batch = _draw_batch(material, settings, step)
+        while (loss := learner.try_step(batch, step, material.size)) is None:
+            yield Notice(text=learner.step_down())
+        left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
         yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
+        if checkpoint:
+            checkpoint.save_when_due(step + 1, learner.parts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    images: Tensor
+    masks: Tensor
+    unlabelled: Tensor | None
+
+
+class _Learner:
+    """A network with its optimiser, and its teacher where unlabelled slices take part, on a device."""
+
+    def __init__(self, network: UNet, settings: FinetuneSettings, placement: Placement, semi: bool) -> None:
+        self.network, self.settings, self.placement = network, settings, placement
+        network.to(placement.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _set_mode(network, settings)
+        self.optimiser = _make_optimiser(network, settings)
+        self.scaler = torch.amp.GradScaler(placement.device.type, enabled=placement.autocast is torch.float16)
+        self.teacher = make_teacher(network) if semi else None
+
+    @property
+    def parts(self) -> Mapping[str, Stateful]:
+        """What a checkpoint keeps."""
+        known: dict[str, Stateful] = {"network": self.network, "optimiser": self.optimiser, "scaler": self.scaler}
+        return {**known, "teacher": self.teacher} if self.teacher else known
+
+    def try_step(self, batch: _Batch, step: int, size: int) -> float | None:
+        """One optimisation step and its loss; None, with nothing changed, where memory ran out."""
+        try:
+            return self._take_step(batch, step, size)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+
+    def step_down(self) -> str:
+        """Fewer slices at once, or the CPU; returns the sentence for the user. Raises MemoryError at the end."""
+        at_once = min(self.placement.batch, self.settings.batch)
+        self.placement, sentence = step_down(Placement(self.placement.device, self.placement.autocast, at_once))
+        self.network.to(self.placement.device)
+        if self.teacher:
+            self.teacher.to(self.placement.device)
+        self.optimiser.load_state_dict(self.optimiser.state_dict())  # moves its state to where the weights are
+        return sentence
+
+    def _take_step(self, batch: _Batch, step: int, size: int) -> float:
+        settings, generator = self.settings, make_generator(self.settings.seed, step)
+        self.optimiser.zero_grad(set_to_none=True)
+        images, masks = batch.images.to(self.placement.device), batch.masks.to(self.placement.device)
+        views, labels = augment(images, masks, size, settings.augmentation, generator)
+        loss = self._add_gradients(views, labels, None, 1.0)
+        if self.teacher is not None and batch.unlabelled is not None:
+            unlabelled = batch.unlabelled.to(self.placement.device)
+            weak = augment_images(
+                unlabelled, size, settings.augmentation.model_copy(update={"intensity": False}), generator
+            )
+            with self._autocast():
+                answers = ask_teacher(self.teacher, weak, settings.consistency.threshold)
+            strong = disturb(weak, *answers, settings.consistency.cutmix, generator)
+            loss += self._add_gradients(*strong, settings.consistency.weight * min(1, step / settings.consistency.ramp))
+        self._update_weights()
+        if self.teacher is not None:
+            follow(self.teacher, self.network, settings.consistency.decay, step)
+        return loss
+
+    def _add_gradients(self, views: Tensor, labels: Tensor, where: Tensor | None, weight: float) -> float:
+        """The loss of a batch, its gradients added to the weights', as many slices at once as memory allows."""
+        total = 0.0
+        for part in torch.arange(len(views)).split(self.placement.batch):
+            with self._autocast():
+                logits = self.network(views[part].contiguous(memory_format=torch.channels_last))
+            known = None if where is None else where[part]
+            loss = segmentation_loss(logits, labels[part], self.settings.dice_weight, known)
+            loss = loss * (weight * len(part) / len(views))
+            total += check_finite(float(loss.detach()), "loss")
+            self.scaler.scale(loss).backward()
+        return total
+
+    def _update_weights(self) -> None:
+        self.scaler.unscale_(self.optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+        if not self.scaler.is_enabled():  # with fp16 the scaler passes over such a step by itself
+            check_finite(float(norm), "gradient")
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+
+    def _autocast(self) -> torch.autocast:
+        kind = self.placement.autocast
+        return torch.autocast(self.placement.device.type, kind, enabled=kind is not None)
 
 
 def _set_mode(network: UNet, settings: FinetuneSettings) -> None:
@@ -80,59 +183,22 @@ def _set_mode(network: UNet, settings: FinetuneSettings) -> None:
                 module.eval()
 
 
-def _take_step(
-    network: UNet,
-    optimiser: torch.optim.Optimizer,
-    views: Tensor,
-    labels: Tensor,
-    settings: FinetuneSettings,
-    placement: Placement,
-) -> float:
-    with torch.autocast(placement.device.type, placement.autocast, enabled=placement.autocast is not None):
-        logits = network(views.contiguous(memory_format=torch.channels_last))
-    loss = segmentation_loss(logits, labels, settings.dice_weight)
-    value = float(loss.detach())
-    if not torch.isfinite(loss):
-        raise NotFiniteError(f"the loss became {value}: expected a finite number (try a lower rate)")
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
-    optimiser.step()
-    return value
-
-
 def _make_optimiser(network: UNet, settings: FinetuneSettings) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
     return kind(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
 
 
-def _schedule(step: int, settings: FinetuneSettings) -> float:
-    """Linear warm-up, then a cosine to zero."""
-    warm = min(1.0, (step + 1) / max(settings.warmup, 1))
-    cosine = 0.5 * (1 + torch.cos(torch.tensor(torch.pi * step / settings.steps)).item())
-    return warm * cosine
-
-
-def _draw_batch(
-    slices: Slices, rehearsal: Slices | None, settings: FinetuneSettings, step: int
-) -> tuple[Tensor, Tensor]:
-    """Slices by epochs without replacement, each epoch shuffled by its own seed; rehearsal slices at random."""
-    extra = round(settings.batch * settings.rehearsal_share) if rehearsal is not None else 0
-    own = settings.batch - extra
-    index = _draw_epochs(len(slices), own, settings.seed, step)
-    images, masks = slices.images[index], slices.masks[index]
-    if rehearsal is None or not extra:
-        return images, masks
-    more = _draw_epochs(len(rehearsal), extra, settings.seed + 1, step)
-    return torch.cat([images, rehearsal.images[more]]), torch.cat([masks, rehearsal.masks[more]])
-
-
-def _draw_epochs(population: int, count: int, seed: int, step: int) -> Tensor:
-    first = step * count
-    return torch.stack(
-        [_shuffle(population, seed, i // population)[i % population] for i in range(first, first + count)]
-    )
-
-
-def _shuffle(population: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(population, generator=torch.Generator().manual_seed(seed * 7919 + epoch))
+def _draw_batch(material: Material, settings: FinetuneSettings, step: int) -> _Batch:
+    """Labelled slices, rehearsal slices among them, and unlabelled ones."""
+    extra = round(settings.batch * settings.rehearsal_share) if material.rehearsal is not None else 0
+    own = draw_epochs(len(material.slices), settings.batch - extra, settings.seed, step)
+    images, masks = [material.slices.images[own]], [material.slices.masks[own]]
+    if material.rehearsal is not None and extra:
+        more = draw_epochs(len(material.rehearsal), extra, settings.seed + 1, step)
+        images.append(material.rehearsal.images[more])
+        masks.append(material.rehearsal.masks[more])
+    unlabelled = None
+    if material.unlabelled is not None:
+        among = draw_epochs(len(material.unlabelled), settings.consistency.batch, settings.seed + 2, step)
+        unlabelled = material.unlabelled[among]
+    return _Batch(torch.cat(images), torch.cat(masks), unlabelled)

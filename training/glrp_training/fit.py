@@ -1,4 +1,4 @@
-"""From a described data set to a model file: assembles slices, trains, validates and writes weights and card."""
+"""From a described data set to a model file: gathers slices, trains, validates and writes weights and card."""
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,28 +12,38 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Geometry, Mask
 from glrp_napari.device import Placement
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
-from glrp_napari.models import Architecture, Card, Model, Preprocessing, Settings, save_model_files
+from glrp_napari.models import Architecture, Card, Model, Preprocessing, Settings, load_card, save_model_files
 from glrp_napari.segment import FrameResult, Segmenter, segment
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
-from glrp_training.dataset import Dataset, Item
+from glrp_training.cache import gather_labelled, gather_unlabelled
+from glrp_training.checkpoint import Checkpoint, fingerprint
+from glrp_training.dataset import Dataset, Item, pick_middle_slices
 from glrp_training.evaluate import Score, score_frame, summarise
-from glrp_training.finetune import FinetuneSettings, finetune
-from glrp_training.slices import Slices, join_slices, load_item, prepare_items, prepare_phantoms
+from glrp_training.finetune import FinetuneSettings, Material, finetune
+from glrp_training.sampling import count_steps
+from glrp_training.slices import Slices, join_slices, load_item, prepare_phantoms
 
 
 class DatasetFit(Settings):
     """Training on a data set: which part, how large a network, and what is mixed in.
 
-    `labelled` takes only the first k patients of `split`. Every `validate_every` steps the network is scored on the
-    part `validate_on` (None: never) and the best one kept. `phantoms` is the number of phantom hearts in the mix.
+    `labelled` takes only the first k patients of `split`, `labelled_slices` only so many slices of theirs, from the
+    middle of different patients first. With `unlabelled` the images of the whole part are learned from too, without
+    their masks (method §8). `epochs` and `min_steps` replace the steps of `finetuning` as `count_steps` says. Every
+    `validate_every` steps the network is scored on the part `validate_on` (None: never) and the best one kept.
+    `phantoms` is the number of phantom hearts in the mix.
     """
 
     split: str = "train"
     labelled: int | None = None
+    labelled_slices: int | None = None
+    unlabelled: bool = False
     validate_on: str | None = "val"
     validate_every: int = 250
     phantoms: int = 60
+    epochs: int | None = None
+    min_steps: int = 0
     architecture: Architecture = Architecture()
     preprocessing: Preprocessing = Preprocessing()
     finetuning: FinetuneSettings = FinetuneSettings()
@@ -43,7 +53,7 @@ class DatasetFit(Settings):
 class Volume:
     """A labelled frame as it is scored: native image and mask (Z, Y, X) and spacing (z, y, x) in mm."""
 
-    case: str
+    item: Item
     frame: NDArray[np.float32]
     mask: Mask
     spacing_mm: tuple[float, float, float]
@@ -57,22 +67,27 @@ def fit_dataset(
     title: str,
     placement: Placement,
     base: Model | None = None,
+    cache: Path | None = None,
 ) -> Iterator[Progress | TrainingStep | Validated | Notice]:
     """Train the model `name` into `folder`, from scratch or from `base`; the file there is always the best so far.
 
-    Raises ValueError when the part of the split holds nothing.
+    Killed, it goes on from `<name>.checkpoint` beside the model when it is called again. Raises ValueError when the
+    part of the split holds nothing, CheckpointError when the checkpoint is of other settings or data.
     """
-    slices, rehearsal = yield from _load_slices(dataset, settings)
+    material = yield from _gather(dataset, settings, cache)
+    settings = _count_steps(settings, len(material.slices))
     volumes = (
         [load_volume(item, dataset) for item in dataset.select(settings.validate_on)] if settings.validate_on else []
     )
     torch.manual_seed(settings.finetuning.seed)
     network = load_network(base) if base else UNet(settings.architecture)
     card = _describe_fit(dataset, settings, name, title, base)
-    best = 0.0
-    for event in finetune(network, slices, settings.finetuning, placement, settings.preprocessing.size, rehearsal):
+    identity = fingerprint(card, material.slices.images, material.slices.masks)
+    checkpoint = Checkpoint(folder / f"{name}.checkpoint", identity)
+    best = _find_best(folder, card) if checkpoint.path.exists() else 0.0
+    for event in finetune(network, material, settings.finetuning, placement, checkpoint):
         yield event
-        if event.step % settings.validate_every and event.step != event.total:
+        if not isinstance(event, TrainingStep) or not _is_due(event, settings.validate_every):
             continue
         figures = summarise(score_volumes(network, volumes, settings.preprocessing, placement))
         if volumes:
@@ -80,44 +95,70 @@ def fit_dataset(
         dice = (figures["mean"]["dice"] or 0.0) if volumes else float(event.step)  # unvalidated, the last one counts
         if dice > best:
             best = dice
-            known: dict[str, Any] = {"step": event.step, **({str(settings.validate_on): figures} if volumes else {})}
+            known: dict[str, Any] = {"step": event.step, "best": dice}
+            known |= {str(settings.validate_on): figures} if volumes else {}
             save_model_files(folder, card.model_copy(update={"figures": known}), encode_weights(network))
+    checkpoint.remove()
 
 
 def load_volume(item: Item, dataset: Dataset) -> Volume:
     """A labelled item for scoring."""
     frame, mask, spacing_mm = load_item(item, dataset.label_map)
-    return Volume(item.image.name.removesuffix(".nii.gz"), frame, mask, spacing_mm)
+    return Volume(item, frame, mask, spacing_mm)
 
 
 def score_volumes(
     network: UNet, volumes: Iterable[Volume], preprocessing: Preprocessing, placement: Placement
 ) -> list[Score]:
     """Segment labelled frames as the product does, clean-up included, and score them."""
-    segmenter = Segmenter(network, preprocessing, placement)
+    segmenter = Segmenter((network,), preprocessing, placement)
     return [score for volume in volumes for score in _score_volume(segmenter, volume)]
 
 
 def _score_volume(segmenter: Segmenter, volume: Volume) -> list[Score]:
     events = segment(volume.frame[None], Geometry(spacing_mm=volume.spacing_mm), segmenter)
     result = next(event for event in events if isinstance(event, FrameResult))
-    return score_frame(volume.case, result.mask, volume.mask, volume.spacing_mm)
+    item = volume.item
+    return score_frame(item.image.name, result.mask, volume.mask, volume.spacing_mm, item.patient, item.phase)
 
 
-def _load_slices(dataset: Dataset, settings: DatasetFit) -> Generator[Progress, None, tuple[Slices, Slices | None]]:
+def _gather(dataset: Dataset, settings: DatasetFit, cache: Path | None) -> Generator[Progress, None, Material]:
     items = dataset.select(settings.split, settings.labelled)
-    own = yield from _collect(prepare_items(items, dataset, settings.preprocessing), "Reading studies", len(items))
-    seeds = range(settings.phantoms)
-    made = yield from _collect(prepare_phantoms(seeds, settings.preprocessing), "Making phantoms", 2 * len(seeds))
-    return join_slices(own), join_slices(made) if made else None
+    chosen = None if settings.labelled_slices is None else pick_middle_slices(items, settings.labelled_slices)
+    slices = yield from gather_labelled(dataset, items, settings.preprocessing, cache, chosen)
+    images = None
+    if settings.unlabelled:
+        everything = dataset.select(settings.split)
+        images = (yield from gather_unlabelled(dataset, everything, settings.preprocessing, cache)).images
+    rehearsal = yield from _make_phantoms(settings)
+    return Material(slices, settings.preprocessing.size, rehearsal, images)
 
 
-def _collect(parts: Iterator[Slices], stage: str, total: int) -> Generator[Progress, None, list[Slices]]:
-    found = []
-    for part in parts:
-        found.append(part)
-        yield Progress(stage=stage, done=len(found), total=total)
-    return found
+def _make_phantoms(settings: DatasetFit) -> Generator[Progress, None, Slices | None]:
+    made: list[Slices] = []
+    for slices in prepare_phantoms(range(settings.phantoms), settings.preprocessing):
+        made.append(slices)
+        yield Progress(stage="Making phantoms", done=len(made), total=2 * settings.phantoms)
+    return join_slices(made) if made else None
+
+
+def _count_steps(settings: DatasetFit, slices: int) -> DatasetFit:
+    """The settings with the steps that `epochs` and `min_steps` come to."""
+    own = settings.finetuning
+    if settings.epochs is None:
+        return settings
+    steps = count_steps(slices, own.batch, settings.epochs, settings.min_steps)
+    return settings.model_copy(update={"finetuning": own.model_copy(update={"steps": steps})})
+
+
+def _is_due(event: TrainingStep, every: int) -> bool:
+    return event.step % every == 0 or event.step == event.total
+
+
+def _find_best(folder: Path, card: Card) -> float:
+    """How good the model was that an interrupted run left behind; 0 where it left none."""
+    path = folder / f"{card.name}.safetensors"
+    return float(load_card(path).figures["best"]) if path.exists() else 0.0
 
 
 def _describe_fit(dataset: Dataset, settings: DatasetFit, name: str, title: str, base: Model | None) -> Card:

@@ -1,11 +1,13 @@
-"""Training slices: studies and labels as two tensors on a grid with a margin, from which augmentation cuts.
+"""Training slices: studies and labels as tensors on a grid with a margin, from which augmentation cuts.
 
-The margin lets rotations and shifts bring in real image instead of padding.
+The margin lets rotations and shifts bring in real image instead of padding. It must not know what is kept on disk:
+see `cache` for that.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,15 +32,29 @@ from glrp_training.dataset import Dataset, Item
 
 CLASSES = 4
 MARGIN = 64
+Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """N labelled slices: `images` (N, S, S) float16, z-scored; `masks` (N, S, S) uint8; the `patients` they are of."""
+    """N labelled slices: `images` (N, S, S) float16, z-scored, and their `masks` (N, S, S) uint8."""
 
     images: Tensor
     masks: Tensor
-    patients: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class UnlabelledSlices:
+    """N slices without masks: `images` (N, S, S) float16, z-scored, and where they lie in their stacks.
+
+    `positions` (N,) float32 are n/m, n = 1…m from base to apex (paper, position label).
+    """
+
+    images: Tensor
+    positions: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,14 +65,10 @@ def join_slices(parts: Iterable[Slices]) -> Slices:
     found = list(parts)
     if not found:
         raise ValueError("found no labelled slices, expected at least one")
-    return Slices(
-        torch.cat([part.images for part in found]),
-        torch.cat([part.masks for part in found]),
-        tuple(patient for part in found for patient in part.patients),
-    )
+    return Slices(torch.cat([part.images for part in found]), torch.cat([part.masks for part in found]))
 
 
-def load_item(item: Item, label_map: dict[int, int]) -> tuple[NDArray[np.float32], Mask, tuple[float, float, float]]:
+def load_item(item: Item, label_map: dict[int, int]) -> tuple[NDArray[np.float32], Mask, Spacing]:
     """Frame (Z, Y, X) as stored, mask (Z, Y, X) and spacing (z, y, x) in mm of one labelled item."""
     if item.mask is None:
         raise ValueError(f"{item.image}: found no mask in the data set's description, expected one for training")
@@ -69,28 +81,32 @@ def load_item(item: Item, label_map: dict[int, int]) -> tuple[NDArray[np.float32
 def prepare_items(items: Iterable[Item], dataset: Dataset, settings: Preprocessing) -> Iterator[Slices]:
     """Each item's slices on the network's grid, with the margin."""
     for item in items:
-        yield prepare_frame(*load_item(item, dataset.label_map), item.patient, settings)
+        yield prepare_frame(*load_item(item, dataset.label_map), settings)
 
 
-def prepare_frame(
-    frame: NDArray[np.float32],
-    mask: Mask,
-    spacing_mm: tuple[float, float, float],
-    patient: str,
-    settings: Preprocessing,
-) -> Slices:
+def prepare_frame(frame: NDArray[np.float32], mask: Mask, spacing_mm: Spacing, settings: Preprocessing) -> Slices:
     """All slices of one labelled frame (Z, Y, X)."""
     if settings.n4:
         frame = frame / estimate_bias_field(frame, spacing_mm)
-    return _cut(normalise_frame(frame), mask, spacing_mm[1:], patient, settings)
+    return _cut(normalise_frame(frame), mask, spacing_mm[1:], settings)
+
+
+def prepare_cine(frames: NDArray[Any], spacing_mm: Spacing, settings: Preprocessing) -> Tensor:
+    """All frames (T, Z, Y, X) of a study to (T, Z, S, S) float16, each z-scored for itself (eq. 9).
+
+    With N4 all share one bias field, that of their temporal mean (method §2, ours).
+    """
+    grid = _make_grid(frames.shape[-2:], spacing_mm[1:], settings)
+    field = estimate_bias_field(frames.mean(0), spacing_mm) if settings.n4 else np.float32(1)
+    return torch.stack([to_grid(torch.from_numpy(normalise_frame(frame / field)), grid).half() for frame in frames])
 
 
 def prepare_label(folder: Path, label: Label, settings: Preprocessing) -> Slices:
-    """One slice of the user's library; its study stands for the patient."""
+    """One slice of the user's library."""
     image, mask, geometry = load_slice(folder, label)
     normal = normalise(image, label.frame_mean, label.frame_std)
     pixel_mm = geometry.spacing_mm[1:]
-    return _cut(normal[None], mask[None], pixel_mm, label.study, settings, find_centre(mask, pixel_mm))
+    return _cut(normal[None], mask[None], pixel_mm, settings, find_centre(mask, pixel_mm))
 
 
 def find_centre(mask: Mask, pixel_mm: tuple[float, float]) -> tuple[float, float]:
@@ -104,11 +120,10 @@ def find_centre(mask: Mask, pixel_mm: tuple[float, float]) -> tuple[float, float
 def prepare_phantoms(seeds: Iterable[int], settings: Preprocessing) -> Iterator[Slices]:
     """All slices of the ED frame and one systolic frame of a phantom a seed."""
     for seed in seeds:
-        frames = (0, 9)
-        phantom = make_phantom(seed, frames=frames)
+        phantom = make_phantom(seed, frames=(0, 9))
+        spacing_mm = phantom.cine.geometry.spacing_mm
         for images, mask in zip(phantom.cine.images, phantom.mask, strict=True):
-            spacing_mm = phantom.cine.geometry.spacing_mm
-            yield prepare_frame(images.astype(np.float32), mask, spacing_mm, f"phantom-{seed}", settings)
+            yield prepare_frame(images.astype(np.float32), mask, spacing_mm, settings)
 
 
 def cut_middle(slices: Tensor, size: int) -> Tensor:
@@ -121,13 +136,21 @@ def _cut(
     images: NDArray[np.float32],
     mask: Mask,
     pixel_mm: tuple[float, float],
-    patient: str,
     settings: Preprocessing,
     centre_mm: tuple[float, float] = (0.0, 0.0),
 ) -> Slices:
-    grid = Grid(mask.shape[-2:], pixel_mm, settings.size + MARGIN, settings.spacing_mm, centre_mm)
+    grid = _make_grid(mask.shape[-2:], pixel_mm, settings, centre_mm)
     return Slices(
         to_grid(torch.from_numpy(images), grid).half(),
         labels_to_grid(torch.from_numpy(mask), grid, CLASSES),
-        (patient,) * len(mask),
     )
+
+
+def _make_grid(
+    shape: tuple[int, ...],
+    pixel_mm: tuple[float, float],
+    settings: Preprocessing,
+    centre_mm: tuple[float, float] = (0.0, 0.0),
+) -> Grid:
+    y, x = shape
+    return Grid((y, x), pixel_mm, settings.size + MARGIN, settings.spacing_mm, centre_mm)

@@ -1,0 +1,49 @@
+"""The session folder that was chosen last is everyone's, the command line's too."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glrp_napari import session as session_module
+from glrp_napari.models import Card, save_model_files
+from glrp_napari.session import Session, SettingsError, default_session, remember_session
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(session_module, "user_data_path", lambda name, appauthor: tmp_path / name)
+    return tmp_path / "glrp-napari"
+
+
+def test_nothing_remembered_is_the_user_s_folder(home: Path) -> None:
+    assert default_session() == Session(home / "session")
+    assert not home.exists()
+
+
+def test_what_was_remembered_last_is_found(home: Path, tmp_path: Path) -> None:
+    for name in ("first", "Zweite Wähl"):
+        remember_session(Session(tmp_path / name))
+        assert default_session() == Session(tmp_path / name)
+    assert [path.name for path in home.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"session": 3}', '{"session": "/a", "more": 1}'])
+def test_a_damaged_settings_file_is_named(home: Path, text: str) -> None:
+    home.mkdir()
+    (home / "settings.json").write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.json: .*expected a session folder"):
+        default_session()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="XDG_DATA_HOME is Linux's way to move the user's data folder")
+def test_the_command_line_works_in_the_folder_the_window_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = Session(tmp_path / "chosen")
+    save_model_files(chosen.models, Card(name="mine", title="Of my labels", weights_sha256=""), b"weights")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    remember_session(chosen)
+    command = [sys.executable, "-m", "glrp_napari.cli", "models"]
+    done = subprocess.run(command, env={**os.environ, "COLUMNS": "300"}, capture_output=True, text=True, check=True)
+    assert "Of my labels" in done.stdout

@@ -1,0 +1,95 @@
+"""A training's state on disk, from which it goes on bit for bit after it was killed.
+
+Knows nothing of what is trained: it keeps the state of whatever has a `state_dict`. Nothing is unpickled but tensors
+and plain containers.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor
+
+from glrp_napari.writing.atomic import write_atomically
+
+CHECKPOINT_EVERY_S = 60.0
+ANEW = "remove the file to begin anew"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be resumed from; says which file, what was found and what was expected."""
+
+
+class Stateful(Protocol):
+    """A network, an optimiser, a gradient scaler."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that must be kept."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:  # noqa: ANN401  torch's classes differ here
+        """Take it back."""
+
+
+@dataclass
+class Checkpoint:
+    """The file of one run. `identity` is the hash of its settings and data (`fingerprint`)."""
+
+    path: Path
+    identity: str
+    every_s: float = CHECKPOINT_EVERY_S
+    _saved: float = field(default_factory=time.monotonic, init=False)
+
+    def restore(self, parts: Mapping[str, Stateful]) -> int:
+        """Bring all parts to the stored state and return the steps already taken; 0 without a file.
+
+        Raises CheckpointError for a damaged file and for one of other settings or data.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            stored = torch.load(self.path, map_location="cpu", weights_only=True)
+            identity, states, steps = stored["identity"], stored["states"], int(stored["steps"])
+        except Exception as error:  # a damaged file raises whatever the unpickler stumbles over
+            raise CheckpointError(
+                f"{self.path}: found {type(error).__name__} on reading, expected a checkpoint; {ANEW}"
+            ) from error
+        if identity != self.identity or set(states) != set(parts):
+            raise CheckpointError(
+                f"{self.path}: found the checkpoint of other settings or data, expected this run's; {ANEW}"
+            )
+        for name, part in parts.items():
+            part.load_state_dict(states[name])
+        return steps
+
+    def save_when_due(self, steps: int, parts: Mapping[str, Stateful]) -> None:
+        """Write the state after `steps` steps if the last writing is `every_s` seconds ago."""
+        if time.monotonic() - self._saved >= self.every_s:
+            self.save(steps, parts)
+
+    def save(self, steps: int, parts: Mapping[str, Stateful]) -> None:
+        """Write the state after `steps` steps, atomically."""
+        stored = io.BytesIO()
+        states = {name: part.state_dict() for name, part in parts.items()}
+        torch.save({"identity": self.identity, "steps": steps, "states": states}, stored)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, stored.getvalue())
+        self._saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Delete the file: the run is complete."""
+        self.path.unlink(missing_ok=True)
+
+
+def fingerprint(settings: BaseModel, *tensors: Tensor) -> str:
+    """SHA-256 of settings and data: what a checkpoint must share with the run that resumes from it."""
+    digest = hashlib.sha256(settings.model_dump_json().encode())
+    for tensor in tensors:
+        digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

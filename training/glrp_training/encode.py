@@ -1,0 +1,69 @@
+"""From studies without labels to an encoder's file: gathers slices, measures the patches' similarity, pre-trains."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from glrp_napari.device import Placement
+from glrp_napari.messages import Progress, TrainingStep
+from glrp_napari.models import Architecture, Preprocessing, Settings, save_model_files
+from glrp_napari.unet import UNet
+from glrp_napari.weights import blank_card, encode_weights
+from glrp_training.cache import default_cache, gather_unlabelled
+from glrp_training.checkpoint import Checkpoint, fingerprint
+from glrp_training.dataset import Dataset
+from glrp_training.pretrain import PretrainSettings, find_strategy, make_fabric, pretrain
+from glrp_training.psm import expand_psm, load_or_estimate_psm
+from glrp_training.sampling import count_steps
+
+
+class EncoderFit(Settings):
+    """Pre-training on the part `split` of a data set: `epochs` (None: the steps of `pretraining`) and the network."""
+
+    split: str = "train"
+    epochs: int | None = None
+    architecture: Architecture = Architecture()
+    preprocessing: Preprocessing = Preprocessing()
+    pretraining: PretrainSettings = PretrainSettings()
+
+
+def fit_encoder(
+    dataset: Dataset,
+    settings: EncoderFit,
+    folder: Path,
+    name: str,
+    title: str,
+    placement: Placement,
+    cache: Path | None = None,
+) -> Iterator[Progress | TrainingStep]:
+    """Pre-train the encoder `name` into `folder`; killed, it goes on from `<name>.checkpoint` when called again.
+
+    Masks are never read. Raises ValueError where there is no study, CheckpointError when the checkpoint is of other
+    settings or data.
+    """
+    strategy = find_strategy(settings.pretraining.strategy)
+    items = dataset.select(settings.split)
+    slices = yield from gather_unlabelled(dataset, items, settings.preprocessing, cache)
+    own, size = settings.pretraining, settings.preprocessing.size
+    if settings.epochs is not None:
+        own = own.model_copy(update={"steps": count_steps(len(slices), own.batch, settings.epochs)})
+    psm = expand_psm(load_or_estimate_psm(slices.images, size, cache or default_cache())) if strategy.patches else None
+    torch.manual_seed(own.seed)
+    encoder = UNet(settings.architecture).encoder
+    card = blank_card(
+        name=name,
+        title=title,
+        role="encoder",
+        architecture=settings.architecture,
+        preprocessing=settings.preprocessing,
+        licence=dataset.licence,
+        citation=dataset.citation,
+        training={"data": dataset.name, "split": settings.split, "slices": len(slices), **own.model_dump(mode="json")},
+    )
+    checkpoint = Checkpoint(folder / f"{name}.checkpoint", fingerprint(card, slices.images, slices.positions))
+    fabric = make_fabric(placement)
+    yield from pretrain(encoder, slices, own, size, fabric, psm, checkpoint)
+    if fabric.is_global_zero:
+        save_model_files(folder, card, encode_weights(encoder))
+        checkpoint.remove()
