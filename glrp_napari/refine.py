@@ -29,7 +29,7 @@ class CrfSettings(Settings):
     weight `w2`, `gamma_mm` wide. `engine` "grid" is ours (`bilateral`), "pydensecrf" the reference (Krähenbühl's
     permutohedral lattice); "auto" is "grid", which is closer to exact mean field and about twice as fast. No
     setting tried did better than the defaults by more than 0.0001 in Dice − HD95 / 100 mm on ACDC's `val` with the
-    shipped model (training/experiments/tune_crf.py); w1 of 4 and more does harm.
+    70 patients' model (training/experiments/tune_crf.py); w1 of 4 and more does harm.
     """
 
     w1: float = Field(default=0.5, ge=0)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import ndimage
+from training_steps import compare_training_steps
 
 from glrp_napari.device import choose_placement
 from glrp_napari.models import DEFAULT_MODEL, find_model
@@ -36,6 +37,7 @@ def main() -> None:
         time_command(study, folder, "all")
         time_command(study, folder, "ed-es")
     compare_with_eager()
+    compare_training_steps()
     one_core = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     subprocess.run([sys.executable, __file__, "crf"], check=True, env=one_core)
 

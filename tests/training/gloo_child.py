@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
-from glrp_training.pretrain import Pretrainer, PretrainSettings, make_fabric, measure_loss
+from glrp_training.pretrain import Pretrainer, PretrainSettings, leave_fabric, make_fabric, measure_loss
 from glrp_training.targets import STRATEGIES
 
 from glrp_napari.device import Placement
@@ -32,6 +32,7 @@ def main(out: Path) -> None:
     if fabric.is_global_zero:
         gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
         torch.save({"loss": loss.detach(), "gradients": gradients, "processes": fabric.world_size}, out)
+    leave_fabric(fabric)
 
 
 if __name__ == "__main__":

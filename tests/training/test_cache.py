@@ -1,4 +1,5 @@
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,7 +58,7 @@ def labelled(dataset: Dataset, folder: Path | None) -> Slices:
 
 
 def unlabelled(dataset: Dataset, folder: Path | None) -> UnlabelledSlices:
-    return finish(gather_unlabelled(dataset, dataset.items, SMALL, folder))[0]
+    return finish(gather_unlabelled(dataset.items, SMALL, folder))[0]
 
 
 def same(first: Slices | UnlabelledSlices, second: Slices | UnlabelledSlices) -> bool:
@@ -153,12 +154,12 @@ def test_progress_counts_every_item_with_the_time_left(dataset: Dataset, tmp_pat
 def test_with_n4_processes_give_what_one_gives(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SMALL.model_copy(update={"n4": True})
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    shared, told = finish(gather_unlabelled(dataset, dataset.items[:2], settings, None))
+    shared, told = finish(gather_unlabelled(dataset.items[:2], settings, None))
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    alone, _ = finish(gather_unlabelled(dataset, dataset.items[:2], settings, None))
+    alone, _ = finish(gather_unlabelled(dataset.items[:2], settings, None))
     assert len(told) == 2
     torch.testing.assert_close(shared.images, alone.images, atol=1e-2, rtol=0)
-    assert not same(alone, finish(gather_unlabelled(dataset, dataset.items[:2], SMALL, None))[0])
+    assert not same(alone, finish(gather_unlabelled(dataset.items[:2], SMALL, None))[0])
 
 
 def test_an_unreadable_study_is_named_also_from_another_process(
@@ -169,7 +170,7 @@ def test_an_unreadable_study_is_named_also_from_another_process(
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     for settings in (SMALL, SMALL.model_copy(update={"n4": True})):
         with pytest.raises(ReadError, match=r"broken\.nii"):
-            finish(gather_unlabelled(dataset, [broken, dataset.items[1]], settings, None))
+            finish(gather_unlabelled([broken, dataset.items[1]], settings, None))
 
 
 @pytest.mark.parametrize(
@@ -191,9 +192,9 @@ def test_a_choice_beyond_the_labels_is_refused(dataset: Dataset) -> None:
 
 
 def test_no_studies_are_refused(dataset: Dataset) -> None:
-    for gather in (gather_labelled, gather_unlabelled):
+    for gather in (partial(gather_labelled, dataset), gather_unlabelled):
         with pytest.raises(ValueError, match=r"found no .*, expected at least one"):
-            finish(gather(dataset, [], SMALL, None))
+            finish(gather([], SMALL, None))
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["base first", "apex first"])

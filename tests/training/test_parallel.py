@@ -9,7 +9,8 @@ CHILD = Path(__file__).with_name("gloo_child.py")
 
 def run(processes: int, out: Path) -> dict[str, torch.Tensor]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    subprocess.run([*command, str(CHILD), str(out)], check=True, capture_output=True, timeout=150)
+    done = subprocess.run([*command, str(CHILD), str(out)], capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr
     return torch.load(out)
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from glrp_training import pretrain as pretrain_module
 from glrp_training.augment import Augmentation, augment, augment_images
 from glrp_training.checkpoint import Checkpoint
+from glrp_training.optimise import NotFiniteError
 from glrp_training.pretrain import PretrainSettings, make_fabric, pretrain
 from glrp_training.slices import UnlabelledSlices
 from glrp_training.targets import STRATEGIES
@@ -84,6 +86,27 @@ def test_a_strategy_that_cannot_be_trained_is_refused(name: str, psm: torch.Tens
     settings = SHORT.model_copy(update={"strategy": name})
     with pytest.raises(ValueError, match=expected):
         list(pretrain(make_encoder(), make_slices(), settings, 48, make_fabric(CPU), psm))
+
+
+def test_fault_18_a_gradient_that_is_no_number_stops_and_keeps_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third step's loss is finite and its gradient is not."""
+    measure, calls = pretrain_module.measure_loss, []
+
+    def measure_badly(*arguments: object, **options: object) -> torch.Tensor:
+        calls.append(1)
+        loss = measure(*arguments, **options)  # type: ignore[arg-type]
+        if len(calls) == 3:
+            loss.register_hook(lambda gradient: gradient * torch.inf)
+        return loss
+
+    monkeypatch.setattr(pretrain_module, "measure_loss", measure_badly)
+    encoder, path = make_encoder(), tmp_path / "run.checkpoint"
+    with pytest.raises(NotFiniteError, match="the gradient became"):
+        list(run(path, encoder))
+    assert all(torch.isfinite(parameter).all() for parameter in encoder.parameters())
+    assert torch.load(path)["steps"] == 2
 
 
 def test_a_view_without_mask_is_the_view_with_one() -> None:

@@ -79,13 +79,13 @@ def test_a_killed_study_goes_on_and_writes_its_table(folder: Path, tmp_path: Pat
     before = {path: path.stat().st_mtime_ns for path in out.glob("scores/*/scores.json")}
     assert 1 <= len(before) < 4
 
-    for _ in run_study(study, dataset, out, choose_placement("cpu")):
+    for _ in run_study(study, dataset, out, choose_placement("cpu"), tmp_path / "cache"):
         pass
     assert all(path.stat().st_mtime_ns == written for path, written in before.items()), "a cell was computed twice"
     outcomes = read_outcomes(study, out)
     assert [outcome.cell.name for outcome in outcomes] == ["random-1-0", "random-2-0", "glrp-1-0", "glrp-2-0"]
     assert [outcome.pretraining_s > 0 for outcome in outcomes] == [False, False, True, True]
-    assert list(run_study(study, dataset, out, choose_placement("cpu")))[-1].kind == "progress"
+    assert list(run_study(study, dataset, out, choose_placement("cpu"), tmp_path / "cache"))[-1].kind == "progress"
 
     table, cells, curves = write_tables(study, outcomes, out)
     rows = table.read_text().splitlines()
@@ -106,6 +106,12 @@ def test_a_folder_of_another_study_is_refused(folder: Path, tmp_path: Path) -> N
         next(run_study(other, dataset, tmp_path, choose_placement("cpu")))
 
 
+def test_more_labelled_patients_than_there_are_are_refused_at_once(folder: Path, tmp_path: Path) -> None:
+    study, dataset = load(folder)
+    with pytest.raises(StudyError, match="found labelled = 3, expected at most 2 patients"):
+        next(run_study(study.model_copy(update={"labelled": (3,)}), dataset, tmp_path, choose_placement("cpu")))
+
+
 def test_fusing_adds_the_factorial_of_refinements() -> None:
     study = Study(title="", strategies=("grp", "glrp"), labelled=(10,), fuse=("glrp", "grp"))
     names = [cell.name for cell in list_cells(study)]
@@ -121,6 +127,9 @@ def test_fusing_adds_the_factorial_of_refinements() -> None:
         ("title = ", "expected the description of a study"),
         ('title = "x"', "strategies: Field required"),
         (PLAN + "\nrates = 3", "rates: Extra inputs are not permitted"),
+        (PLAN.replace('"glrp"]', '"gclp"]'), "found strategy gclp, expected some of random, simclr"),
+        (PLAN.replace("[1, 2]", "[0]"), "expected numbers from 1"),
+        (PLAN.replace("labelled =", 'fuse = ["grp"]\nlabelled ='), "found grp to fuse"),
     ],
 )
 def test_a_malformed_study_is_named(tmp_path: Path, text: str, complaint: str) -> None:

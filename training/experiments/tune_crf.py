@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from glrp_napari.cine import Mask
 from glrp_napari.device import choose_placement
+from glrp_napari.fusion import couple_slices
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import DEFAULT_MODEL, Model, find_model
 from glrp_napari.preprocess import estimate_bias_field, from_grid, normalise_frame, to_grid
@@ -116,7 +117,7 @@ def predict_case(case: Case, segmenter: Segmenter) -> Iterator[Frame]:
         if truth.any():
             native = image.astype(np.float32) / bias
             slices = to_grid(torch.from_numpy(normalise_frame(native)), grid)
-            said = from_grid(_finish(segmenter.predict(slices)), grid).numpy()
+            said = couple_slices(from_grid(_finish(segmenter.predict(slices)), grid)).numpy()
             yield Frame(case.name, said, native, truth, geometry.spacing_mm)
 
 

@@ -78,12 +78,12 @@ def gather_labelled(
 
 
 def gather_unlabelled(
-    dataset: Dataset, items: Sequence[Item], preprocessing: Preprocessing, cache: Path | None
+    items: Sequence[Item], preprocessing: Preprocessing, cache: Path | None
 ) -> Generator[Progress, None, UnlabelledSlices]:
     """All slices of all frames of `items`, their masks unread, and their positions from base to apex.
 
     The direction of a stack is the item's `apex_first`, else one estimate from all frames of the same patient. Entries
-    and errors as in `gather_labelled`; `dataset` is not looked at, both are called alike.
+    and errors as in `gather_labelled`.
     """
     found = yield from _gather([Task(item, preprocessing, None) for item in items], cache)
     if not found:
@@ -106,9 +106,12 @@ def _keep_slices(slices: Slices, item: Item, places: Sequence[int]) -> Slices:
 
 
 def _find_directions(items: Sequence[Item], found: Sequence[Arrays]) -> list[bool]:
-    """For each item whether its stack begins at the apex; stacks of one patient and as many slices lie alike."""
-    keys = [(item.patient, one["images"].shape[1]) for item, one in zip(items, found, strict=True)]
-    groups: dict[tuple[str, int], list[Arrays]] = {}
+    """For each item whether its stack begins at the apex; a patient's stacks of one geometry lie alike."""
+    keys = [
+        (item.patient, one["images"].shape[1], one["axes"].tobytes(), one["spacing_mm"].tobytes())
+        for item, one in zip(items, found, strict=True)
+    ]
+    groups: dict[tuple[str, int, bytes, bytes], list[Arrays]] = {}
     for key, item, one in zip(keys, items, found, strict=True):
         if item.apex_first is None:
             groups.setdefault(key, []).append(one)

@@ -38,15 +38,19 @@ class Stateful(Protocol):
 
 @dataclass
 class Checkpoint:
-    """The file of one run. `identity` is the hash of its settings and data (`fingerprint`)."""
+    """The file of one run. `identity` is the hash of its settings and data (`fingerprint`).
+
+    It exists from before the first step until the run is complete. `notes` are numbers that go with the state.
+    """
 
     path: Path
     identity: str
     every_s: float = CHECKPOINT_EVERY_S
+    notes: dict[str, float] = field(default_factory=dict)
     _saved: float = field(default_factory=time.monotonic, init=False)
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
-        """Bring all parts to the stored state and return the steps already taken; 0 without a file.
+        """Bring all parts and notes to the stored state and return the steps already taken; 0 without a file.
 
         Raises CheckpointError for a damaged file and for one of other settings or data.
         """
@@ -55,6 +59,7 @@ class Checkpoint:
         try:
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
             identity, states, steps = stored["identity"], stored["states"], int(stored["steps"])
+            notes = dict(stored["notes"])
         except Exception as error:  # a damaged file raises whatever the unpickler stumbles over
             raise CheckpointError(
                 f"{self.path}: found {type(error).__name__} on reading, expected a checkpoint; {ANEW}"
@@ -65,6 +70,14 @@ class Checkpoint:
             )
         for name, part in parts.items():
             part.load_state_dict(states[name])
+        self.notes.update(notes)
+        return steps
+
+    def begin(self, parts: Mapping[str, Stateful]) -> int:
+        """`restore`, or else write the state of a run that has yet to take its first step."""
+        steps = self.restore(parts)
+        if not steps:
+            self.save(0, parts)
         return steps
 
     def save_when_due(self, steps: int, parts: Mapping[str, Stateful]) -> None:
@@ -76,7 +89,7 @@ class Checkpoint:
         """Write the state after `steps` steps, atomically."""
         stored = io.BytesIO()
         states = {name: part.state_dict() for name, part in parts.items()}
-        torch.save({"identity": self.identity, "steps": steps, "states": states}, stored)
+        torch.save({"identity": self.identity, "steps": steps, "states": states, "notes": self.notes}, stored)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, stored.getvalue())
         self._saved = time.monotonic()

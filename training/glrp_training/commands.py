@@ -57,7 +57,7 @@ def pretrain(
     ] = None,
     dataset: Annotated[Path | None, typer.Option(help="Or a data set described by this file.")] = None,
     split: Annotated[str, typer.Option(help="With --dataset: the part whose images are used, or all.")] = "train",
-    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "glrp",
+    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(list(STRATEGIES)[1:])}.")] = "glrp",
     epochs: Annotated[int, typer.Option(help="Passes over the slices.")] = 200,
     steps: Annotated[int | None, typer.Option(help="Optimisation steps, in place of epochs.")] = None,
     width: Annotated[int, typer.Option(help="Filters of the first block.")] = Architecture().width,
@@ -108,7 +108,13 @@ def finetune(
         str, typer.Option(help="With --dataset: the part that picks the best step, or none.")
     ] = "val",
     steps: Annotated[int, typer.Option(help="With --dataset: optimisation steps.")] = FinetuneSettings().steps,
-    width: Annotated[int, typer.Option(help="With --dataset: filters of the first block.")] = Architecture().width,
+    width: Annotated[
+        int, typer.Option(help="With --dataset and no --base: filters of the first block.")
+    ] = Architecture().width,
+    size: Annotated[
+        int, typer.Option(help="With --dataset and no --base: side of the network's square in pixels.")
+    ] = Preprocessing().size,
+    n4: Annotated[bool, typer.Option(help="With --dataset and no --base: correct the bias field first.")] = False,
     phantoms: Annotated[int, typer.Option(help="With --dataset: phantom hearts in the mix.")] = 60,
     seed: Annotated[int, typer.Option(help="With --dataset: seed of all that is random.")] = 0,
     cache: Cache = None,
@@ -121,7 +127,7 @@ def finetune(
         _adapt(library, base or DEFAULT_MODEL, folder, name, device)
         return
     assert dataset is not None
-    parent = find_model(base, [default_session().models]) if base else None
+    parent = find_model(base, [default_session().models, folder]) if base else None
     settings = DatasetFit(
         split=split,
         labelled=labelled,
@@ -130,7 +136,7 @@ def finetune(
         validate_on=None if validate_on == "none" else validate_on,
         phantoms=phantoms,
         architecture=parent.card.architecture if parent else Architecture(width=width),
-        preprocessing=parent.card.preprocessing if parent else Preprocessing(),
+        preprocessing=parent.card.preprocessing if parent else Preprocessing(size=size, n4=n4),
         finetuning=FinetuneSettings(steps=steps, seed=seed),
     )
     place, kept = choose_placement(device), cache or default_cache()
@@ -199,7 +205,11 @@ def _describe_studies(folders: list[Path]) -> Dataset:
     parts = [describe_folder(folder) for folder in folders]
     for complaint in (text for _, complaints in parts for text in complaints):
         console.print(f"[yellow]{complaint}")
-    items = tuple(item for found, _ in parts for item in found.items)
+    items = tuple(
+        item.model_copy(update={"patient": f"{number}/{item.patient}"})  # two folders may use the same names
+        for number, (found, _) in enumerate(parts)
+        for item in found.items
+    )
     return Dataset(name=", ".join(folder.name for folder in folders), items=items)
 
 

@@ -29,7 +29,9 @@ class DatasetError(ValueError):
 
 
 class Item(Settings):
-    """One image, with its mask if it has one: of a 4-D image only `frame` (None: all), of a 3-D image the whole.
+    """One image, with its mask if it has one: of a 4-D image only `frame`, of a 3-D image the whole.
+
+    Without `frame` all frames of an unlabelled 4-D image are used; one that is learned from with its mask needs it.
 
     `phase` is the frame's, where it is known. `apex_first` says that the first slice is the apex (or the base), where
     that shall not be estimated.
@@ -58,6 +60,11 @@ class Dataset(Settings):
         chosen = [item for item in self.items if split in ("all", item.split)]
         order = list(dict.fromkeys(item.patient for item in chosen))[:patients]
         return tuple(item for item in chosen if item.patient in order)
+
+    def select_labelled(self, split: str, patients: int | None = None) -> tuple[Item, ...]:
+        """As `select`, of the items with a mask alone."""
+        labelled = self.model_copy(update={"items": tuple(item for item in self.items if item.mask)})
+        return labelled.select(split, patients)
 
 
 def load_dataset(path: Path) -> Dataset:

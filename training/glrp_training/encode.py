@@ -13,7 +13,7 @@ from glrp_napari.weights import blank_card, encode_weights
 from glrp_training.cache import default_cache, gather_unlabelled
 from glrp_training.checkpoint import Checkpoint, fingerprint
 from glrp_training.dataset import Dataset
-from glrp_training.pretrain import PretrainSettings, find_strategy, make_fabric, pretrain
+from glrp_training.pretrain import PretrainSettings, find_strategy, leave_fabric, make_fabric, pretrain
 from glrp_training.psm import expand_psm, load_or_estimate_psm
 from glrp_training.sampling import count_steps
 
@@ -42,13 +42,15 @@ def fit_encoder(
     Masks are never read. Raises ValueError where there is no study, CheckpointError when the checkpoint is of other
     settings or data.
     """
-    strategy = find_strategy(settings.pretraining.strategy)
-    items = dataset.select(settings.split)
-    slices = yield from gather_unlabelled(dataset, items, settings.preprocessing, cache)
     own, size = settings.pretraining, settings.preprocessing.size
+    strategy, fabric = find_strategy(own.strategy), make_fabric(placement)
+    with fabric.rank_zero_first(local=True):  # the others then find everything in the cache
+        items = dataset.select(settings.split)
+        slices = yield from gather_unlabelled(items, settings.preprocessing, cache)
+        kept = cache or default_cache()
+        psm = expand_psm(load_or_estimate_psm(slices.images, size, kept)) if strategy.patches else None
     if settings.epochs is not None:
         own = own.model_copy(update={"steps": count_steps(len(slices), own.batch, settings.epochs)})
-    psm = expand_psm(load_or_estimate_psm(slices.images, size, cache or default_cache())) if strategy.patches else None
     torch.manual_seed(own.seed)
     encoder = UNet(settings.architecture).encoder
     card = blank_card(
@@ -62,8 +64,8 @@ def fit_encoder(
         training={"data": dataset.name, "split": settings.split, "slices": len(slices), **own.model_dump(mode="json")},
     )
     checkpoint = Checkpoint(folder / f"{name}.checkpoint", fingerprint(card, slices.images, slices.positions))
-    fabric = make_fabric(placement)
     yield from pretrain(encoder, slices, own, size, fabric, psm, checkpoint)
     if fabric.is_global_zero:
         save_model_files(folder, card, encode_weights(encoder))
         checkpoint.remove()
+    leave_fabric(fabric)

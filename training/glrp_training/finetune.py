@@ -73,7 +73,7 @@ def finetune(
     step. Out of memory: fewer slices at once, then the CPU, each with a notice. Raises NotFiniteError.
     """
     learner = _Learner(network, settings, placement, semi=material.unlabelled is not None)
-    first = checkpoint.restore(learner.parts) if checkpoint else 0
+    first = checkpoint.begin(learner.parts) if checkpoint else 0
     started = time.monotonic()
     for step in range(first, settings.steps):
         set_rate(learner.optimiser, settings.rate * schedule(step, settings.steps, settings.warmup))

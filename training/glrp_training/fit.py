@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Geometry, Mask
 from glrp_napari.device import Placement
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
-from glrp_napari.models import Architecture, Card, Model, Preprocessing, Settings, load_card, save_model_files
+from glrp_napari.models import Architecture, Card, Model, Preprocessing, Settings, save_model_files
 from glrp_napari.segment import FrameResult, Segmenter, segment
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
@@ -77,14 +77,14 @@ def fit_dataset(
     material = yield from _gather(dataset, settings, cache)
     settings = _count_steps(settings, len(material.slices))
     volumes = (
-        [load_volume(item, dataset) for item in dataset.select(settings.validate_on)] if settings.validate_on else []
+        [load_volume(item, dataset) for item in dataset.select_labelled(settings.validate_on)]
+        if settings.validate_on
+        else []
     )
     torch.manual_seed(settings.finetuning.seed)
     network = load_network(base) if base else UNet(settings.architecture)
     card = _describe_fit(dataset, settings, name, title, base)
-    identity = fingerprint(card, material.slices.images, material.slices.masks)
-    checkpoint = Checkpoint(folder / f"{name}.checkpoint", identity)
-    best = _find_best(folder, card) if checkpoint.path.exists() else 0.0
+    checkpoint = Checkpoint(folder / f"{name}.checkpoint", _identify(card, material, base))
     for event in finetune(network, material, settings.finetuning, placement, checkpoint):
         yield event
         if not isinstance(event, TrainingStep) or not _is_due(event, settings.validate_every):
@@ -93,9 +93,9 @@ def fit_dataset(
         if volumes:
             yield Validated(step=event.step, dice={name: row["dice"] or 0.0 for name, row in figures.items()})
         dice = (figures["mean"]["dice"] or 0.0) if volumes else float(event.step)  # unvalidated, the last one counts
-        if dice > best:
-            best = dice
-            known: dict[str, Any] = {"step": event.step, "best": dice}
+        if dice > checkpoint.notes.get("best", -1.0):
+            checkpoint.notes["best"] = dice
+            known: dict[str, Any] = {"step": event.step}
             known |= {str(settings.validate_on): figures} if volumes else {}
             save_model_files(folder, card.model_copy(update={"figures": known}), encode_weights(network))
     checkpoint.remove()
@@ -123,13 +123,13 @@ def _score_volume(segmenter: Segmenter, volume: Volume) -> list[Score]:
 
 
 def _gather(dataset: Dataset, settings: DatasetFit, cache: Path | None) -> Generator[Progress, None, Material]:
-    items = dataset.select(settings.split, settings.labelled)
+    items = dataset.select_labelled(settings.split, settings.labelled)
     chosen = None if settings.labelled_slices is None else pick_middle_slices(items, settings.labelled_slices)
     slices = yield from gather_labelled(dataset, items, settings.preprocessing, cache, chosen)
     images = None
     if settings.unlabelled:
         everything = dataset.select(settings.split)
-        images = (yield from gather_unlabelled(dataset, everything, settings.preprocessing, cache)).images
+        images = (yield from gather_unlabelled(everything, settings.preprocessing, cache)).images
     rehearsal = yield from _make_phantoms(settings)
     return Material(slices, settings.preprocessing.size, rehearsal, images)
 
@@ -147,7 +147,8 @@ def _count_steps(settings: DatasetFit, slices: int) -> DatasetFit:
     own = settings.finetuning
     if settings.epochs is None:
         return settings
-    steps = count_steps(slices, own.batch, settings.epochs, settings.min_steps)
+    rehearsed = round(own.batch * own.rehearsal_share) if settings.phantoms else 0
+    steps = count_steps(slices, own.batch - rehearsed, settings.epochs, settings.min_steps)
     return settings.model_copy(update={"finetuning": own.model_copy(update={"steps": steps})})
 
 
@@ -155,10 +156,13 @@ def _is_due(event: TrainingStep, every: int) -> bool:
     return event.step % every == 0 or event.step == event.total
 
 
-def _find_best(folder: Path, card: Card) -> float:
-    """How good the model was that an interrupted run left behind; 0 where it left none."""
-    path = folder / f"{card.name}.safetensors"
-    return float(load_card(path).figures["best"]) if path.exists() else 0.0
+def _identify(card: Card, material: Material, base: Model | None) -> str:
+    """What a run that is resumed must share with the one that was killed."""
+    rehearsal = material.rehearsal
+    tensors = [material.slices.images, material.slices.masks, material.unlabelled]
+    tensors += [rehearsal.images, rehearsal.masks] if rehearsal else []
+    parent = base.card.weights_sha256 if base else ""
+    return fingerprint(card, *(tensor for tensor in tensors if tensor is not None)) + parent
 
 
 def _describe_fit(dataset: Dataset, settings: DatasetFit, name: str, title: str, base: Model | None) -> Card:

@@ -5,11 +5,12 @@ Knows no strategy by name: `targets` has them. Runs in one process or, under `to
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 
 from glrp_napari.device import Placement
@@ -17,9 +18,9 @@ from glrp_napari.messages import TrainingStep
 from glrp_napari.models import Settings
 from glrp_napari.unet import Encoder
 from glrp_training.augment import Augmentation, augment_images
-from glrp_training.checkpoint import Checkpoint
+from glrp_training.checkpoint import Checkpoint, CheckpointError, Stateful
 from glrp_training.losses import Form, contrastive_loss
-from glrp_training.optimise import check_finite, schedule, set_rate
+from glrp_training.optimise import NotFiniteError, check_finite, schedule, set_rate
 from glrp_training.projection import PatchHead, SliceHead
 from glrp_training.sampling import draw_epochs, make_generator
 from glrp_training.slices import UnlabelledSlices
@@ -97,6 +98,13 @@ def make_fabric(placement: Placement) -> Fabric:
     return fabric
 
 
+def leave_fabric(fabric: Fabric) -> None:
+    """End what `make_fabric` began, together: a process that goes first makes the others abort at their exit."""
+    fabric.barrier()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def pretrain(
     encoder: Encoder,
     slices: UnlabelledSlices,
@@ -118,17 +126,25 @@ def pretrain(
     sgd = torch.optim.SGD(bare.parameters(), settings.rate, settings.momentum, weight_decay=settings.weight_decay)
     module, optimiser = fabric.setup(_synchronise_norm(bare, fabric), sgd)
     module.train()
+    scaled = isinstance(fabric.strategy.precision, MixedPrecision) and fabric.strategy.precision.scaler is not None
     parts = {"module": bare, "optimiser": sgd, "precision": fabric.strategy.precision}
-    first = checkpoint.restore(parts) if checkpoint else 0
+    first = _begin(checkpoint, parts, fabric)
     started = time.monotonic()
     for step in range(first, settings.steps):
         set_rate(sgd, settings.rate * schedule(step, settings.steps, settings.warmup))
         views, positions, sources = _draw_views(slices, settings, size, step, fabric)
         loss = measure_loss(module, views, positions, sources, strategy, settings, fabric, psm)
-        value = check_finite(float(loss.detach()), "loss")
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        fabric.clip_gradients(module, optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False)
+        try:
+            value = check_finite(float(loss.detach()), "loss")
+            optimiser.zero_grad(set_to_none=True)
+            fabric.backward(loss)
+            norm = fabric.clip_gradients(module, optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False)
+            if not scaled:  # with fp16 the scaler passes over such a step by itself
+                check_finite(float(cast(Tensor, norm)), "gradient")
+        except NotFiniteError:
+            if checkpoint and fabric.is_global_zero:
+                checkpoint.save(step, parts)  # the weights are still those of the last good step
+            raise
         optimiser.step()
         left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
         yield TrainingStep(step=step + 1, total=settings.steps, loss=value, seconds_left=left)
@@ -164,6 +180,18 @@ def measure_loss(
         for weight, embeddings, targets in terms
     ]
     return torch.stack(losses).sum()
+
+
+def _begin(checkpoint: Checkpoint | None, parts: Mapping[str, Stateful], fabric: Fabric) -> int:
+    """The steps already taken, which must be the same in all processes."""
+    if checkpoint is None:
+        return 0
+    steps = checkpoint.restore(parts)
+    if steps != fabric.broadcast(steps):
+        raise CheckpointError(f"{checkpoint.path}: found {steps} steps, expected the first process's: share the folder")
+    if not steps and fabric.is_global_zero:
+        checkpoint.save(0, parts)
+    return steps
 
 
 def _draw_views(

@@ -16,7 +16,7 @@ from glrp_napari.reading.names import study_name
 from glrp_napari.refine import CrfSettings
 from glrp_napari.segment import FrameResult, Segmenter, segment
 from glrp_napari.writing.masks import write_mask
-from glrp_training.dataset import Dataset, Item, Phase
+from glrp_training.dataset import Dataset, Phase
 from glrp_training.evaluate import Score, list_labelled, score_cine
 
 FIRST_HELD_OUT_SEED = 1_000_000
@@ -39,7 +39,7 @@ class Case:
 
 def list_cases(dataset: Dataset, split: str) -> Iterator[Case]:
     """The labelled images of one part of a data set. Raises ReadError for one that is damaged."""
-    for item in _select_labelled(dataset, split):
+    for item in dataset.select_labelled(split):
         assert item.mask is not None
         cine = read_cine(item.image)
         truth = read_mask(item.mask, cine, dataset.label_map or None, frame=item.frame)
@@ -49,7 +49,7 @@ def list_cases(dataset: Dataset, split: str) -> Iterator[Case]:
 
 def count_cases(dataset: Dataset, split: str) -> int:
     """How many `list_cases` will yield."""
-    return len(_select_labelled(dataset, split))
+    return len(dataset.select_labelled(split))
 
 
 def make_cases(phantoms: int) -> Iterator[Case]:
@@ -81,10 +81,6 @@ def score_cases(
         yield from score_cine(case.name, mask, case.truth, case.cine.geometry.spacing_mm, case.patient, case.phase)
         left = (time.monotonic() - started) / done * max(total - done, 0)
         yield Progress(stage=f"Scoring {case.name}", done=done, total=total, seconds_left=left)
-
-
-def _select_labelled(dataset: Dataset, split: str) -> list[Item]:
-    return [item for item in dataset.select(split) if item.mask is not None]
 
 
 def _segment_case(

@@ -28,7 +28,7 @@ from glrp_napari.preprocess import (
 )
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
-from glrp_training.dataset import Dataset, Item
+from glrp_training.dataset import Item
 
 CLASSES = 4
 MARGIN = 64
@@ -69,19 +69,18 @@ def join_slices(parts: Iterable[Slices]) -> Slices:
 
 
 def load_item(item: Item, label_map: dict[int, int]) -> tuple[NDArray[np.float32], Mask, Spacing]:
-    """Frame (Z, Y, X) as stored, mask (Z, Y, X) and spacing (z, y, x) in mm of one labelled item."""
+    """Frame (Z, Y, X) as stored, mask (Z, Y, X) and spacing (z, y, x) in mm of one labelled item.
+
+    Raises ValueError for an item without a mask, or of several frames that does not say which one is labelled.
+    """
     if item.mask is None:
         raise ValueError(f"{item.image}: found no mask in the data set's description, expected one for training")
     cine = read_cine(item.image)
+    if item.frame is None and len(cine.images) > 1:
+        raise ValueError(f"{item.image}: found {len(cine.images)} frames, expected `frame` to say which is labelled")
     frame = item.frame or 0
     mask = read_mask(item.mask, cine, label_map or None, frame=item.frame)
     return cine.images[frame].astype(np.float32), mask[frame], cine.geometry.spacing_mm
-
-
-def prepare_items(items: Iterable[Item], dataset: Dataset, settings: Preprocessing) -> Iterator[Slices]:
-    """Each item's slices on the network's grid, with the margin."""
-    for item in items:
-        yield prepare_frame(*load_item(item, dataset.label_map), settings)
 
 
 def prepare_frame(frame: NDArray[np.float32], mask: Mask, spacing_mm: Spacing, settings: Preprocessing) -> Slices:

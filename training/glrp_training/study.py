@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from glrp_napari.device import Placement
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
@@ -26,6 +27,7 @@ from glrp_training.evaluate import Score, assign_phases, save_scores
 from glrp_training.fit import DatasetFit, fit_dataset
 from glrp_training.fuse import fuse_models
 from glrp_training.score import count_cases, list_cases, score_cases
+from glrp_training.targets import STRATEGIES
 
 SCRATCH = "random"
 """The strategy that pre-trains nothing."""
@@ -55,6 +57,18 @@ class Study(Settings):
     fuse: tuple[str, ...] = ()
     encoder: EncoderFit = EncoderFit()
     fit: DatasetFit = DatasetFit()
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        """Hours of computing should not end in a misspelt name."""
+        for name in self.strategies:
+            if name not in STRATEGIES:
+                raise ValueError(f"found strategy {name}, expected some of {', '.join(STRATEGIES)}")
+        if not set(self.fuse) <= set(self.strategies):
+            raise ValueError(f"found {', '.join(self.fuse)} to fuse, expected some of the study's strategies")
+        if min(self.labelled, default=0) < 1:
+            raise ValueError(f"found labelled = {self.labelled}, expected numbers from 1")
+        return self
 
 
 @dataclass(frozen=True)
@@ -212,7 +226,10 @@ class _Bench:
 
 
 def _claim(out: Path, study: Study, dataset: Dataset) -> None:
-    """Mark a folder as this study's, or find that it is."""
+    """Mark a folder as this study's, or find that it is. Refuses more labelled patients than there are."""
+    patients = len({item.patient for item in dataset.select_labelled(study.fit.split)})
+    if not study.of_slices and max(study.labelled) > patients:
+        raise StudyError(f"{out}: found labelled = {max(study.labelled)}, expected at most {patients} patients")
     path, identity = (
         out / "study.json",
         {"study": study.model_dump(mode="json"), "data": dataset.model_dump(mode="json")},

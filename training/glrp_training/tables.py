@@ -13,6 +13,7 @@ from glrp_training.study import Outcome, Study
 
 matplotlib.use("Agg")
 MEASURES = ("dice", "hd_mm", "hd95_mm", "assd_mm")
+COUNTS = ("cases", "undefined")
 
 
 def write_tables(study: Study, outcomes: Sequence[Outcome], out: Path) -> tuple[Path, ...]:
@@ -37,22 +38,24 @@ def make_table(study: Study, outcomes: Sequence[Outcome]) -> str:
         values = [[o for o in outcomes if _describe_row(o) == row and o.cell.labelled == k] for k in study.labelled]
         lines.append(_join([row, *(_describe_values(found) for found in values)]))
     seeds = ", ".join(map(str, study.seeds))
-    lines += ["", f"Mean Dice / Hausdorff distance in mm on `{study.score_on}`; seeds {seeds}."]
+    missed = sum(int(o.figures["mean"].get("undefined") or 0) for o in outcomes)
+    lines += ["", f"Mean Dice / Hausdorff distance in mm on `{study.score_on}`; seeds {seeds}. Where a structure was"]
+    lines += [f"missed, its Dice is 0 and its distance is left out: {missed} times, see `undefined` in `cells.csv`."]
     return "\n".join(lines) + "\n"
 
 
 def list_values(outcomes: Sequence[Outcome]) -> str:
     """Every measure of every structure of every cell as CSV."""
     text = io.StringIO()
-    fields = ("strategy", "labelled", "seed", "crf", "clean", "structure", *MEASURES, "pretraining_s", "finetuning_s")
-    writer = csv.DictWriter(text, fields)
+    keys, seconds = ("strategy", "labelled", "seed", "crf", "clean", "structure"), ("pretraining_s", "finetuning_s")
+    writer = csv.DictWriter(text, (*keys, *COUNTS, *MEASURES, *seconds))
     writer.writeheader()
     for outcome in outcomes:
         cell = outcome.cell
         known = {name: getattr(cell, name) for name in ("strategy", "labelled", "seed", "crf", "clean")}
         times = {"pretraining_s": round(outcome.pretraining_s), "finetuning_s": round(outcome.finetuning_s)}
         for structure, row in outcome.figures.items():
-            writer.writerow({**known, "structure": structure, **{m: row[m] for m in MEASURES}, **times})
+            writer.writerow({**known, "structure": structure, **{m: row.get(m) for m in (*COUNTS, *MEASURES)}, **times})
     return text.getvalue()
 
 
@@ -91,7 +94,7 @@ def _describe_values(outcomes: Sequence[Outcome]) -> str:
     hd = [float(o.figures["mean"]["hd_mm"]) for o in outcomes if o.figures["mean"]["hd_mm"] is not None]
     if not dice:
         return ""
-    spread = f" ± {np.std(dice):.3f}" if len(dice) > 1 else ""
+    spread = f" ± {np.std(dice, ddof=1):.3f}" if len(dice) > 1 else ""
     return f"{np.mean(dice):.3f}{spread} / {np.mean(hd):.1f}" if hd else f"{np.mean(dice):.3f}{spread} / –"
 
 
