@@ -200,13 +200,17 @@ def is_worse(comparison: Comparison) -> bool:
 
 def describe_comparison(comparison: Comparison) -> str:
     """The comparison in one sentence for the user."""
-    trained = f"Trained on {comparison.trained} labels"
+    trained = f"Trained on {_count(comparison.trained, 'label')}"
     if comparison.held_out == "nothing":
         return f"{trained}. Not validated: that needs new labels from two patients, or five of one."
     before, after = comparison.base.get("mean", 0.0), comparison.candidate.get("mean", 0.0)
     where = "another patient" if comparison.held_out == "patients" else "the same patient"
-    kept = f"{comparison.slices} labelled slices of {where}, kept apart"
+    kept = f"{_count(comparison.slices, 'labelled slice')} of {where}, kept apart"
     return f"{trained}. Dice on {kept}: {before:.3f} before, {after:.3f} now ({after - before:+.3f})."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _check_length(line: bytes) -> bytes:

@@ -64,6 +64,10 @@ def test_fault_13_a_huge_message_is_refused_before_parsing() -> None:
             "same patient, kept apart",
         ),
         (
+            m.Comparison(held_out="slices", trained=1, slices=1),
+            "Trained on 1 label. Dice on 1 labelled slice of the same patient",
+        ),
+        (
             m.Comparison(held_out="patients", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9}),
             "0.800 before, 0.900 now (+0.100)",
         ),

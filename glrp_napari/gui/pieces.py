@@ -10,8 +10,8 @@ from glrp_napari.gui.words import describe_left
 
 STYLE = """
 QPushButton, QToolButton { padding: 4px 8px; }
-QPushButton[primary="true"] { background: #2563c9; color: white; font-weight: bold; }
-QPushButton[primary="true"]:hover { background: #2f73e0; }
+QPushButton[primary="true"]:enabled { background: #2563c9; color: white; font-weight: bold; }
+QPushButton[primary="true"]:enabled:hover { background: #2f73e0; }
 QPushButton:checked { background: #3a4150; border: 1px solid #8fa3c8; }
 QPushButton[big="true"] { padding: 8px; font-size: 14px; }
 QLabel[role="title"] { font-weight: bold; font-size: 13px; padding-top: 6px; }

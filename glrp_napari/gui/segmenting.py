@@ -86,9 +86,16 @@ class Segmenting(QObject):
             self._workplace.tell(terminal.reason)
         self._workplace.update(job="")
         if isinstance(terminal, SegmentDone) and study is not None:
+            self._show_some(study, terminal)
             self._measure(study, terminal.frames)
             if terminal.frames and not self._taken:
                 self._workplace.tell(ALL_KEPT)
+
+    def _show_some(self, study: OpenStudy, done: SegmentDone) -> None:
+        """Turn to end diastole when nothing of the run is on screen, or it would seem to have done nothing."""
+        frame, level = study.place
+        if study is self._workplace.study and done.frames and frame not in done.frames:
+            study.go(done.frames[0] if done.ed is None else done.ed, level)
 
     def _measure(self, study: OpenStudy, frames: tuple[int, ...]) -> None:
         mask = study.mask.data.copy()

@@ -16,7 +16,7 @@ def send(message: m.Message) -> None:
 
 def segment(request: m.SegmentRequest, mode: str) -> None:
     images = np.load(request.study.images, mmap_mode="r")
-    asked = range(len(images)) if isinstance(request.frames, str) else request.frames
+    asked = {"all": range(len(images)), "ed-es": (1, 3)}.get(request.frames, request.frames)
     frames = sorted(asked, key=lambda frame: frame != request.first)
     for done, frame in enumerate(frames, 1):
         mask = np.zeros(images.shape[1:], np.uint8)
@@ -28,7 +28,7 @@ def segment(request: m.SegmentRequest, mode: str) -> None:
         send(m.Progress(stage="segmenting", done=done, total=len(frames), seconds_left=1.0))
         misbehave(mode)
         time.sleep(0.02)
-    send(m.SegmentDone(frames=tuple(frames), ed=0, es=1, device="cpu", seconds={}))
+    send(m.SegmentDone(frames=tuple(frames), ed=min(frames), es=max(frames), device="cpu", seconds={}))
 
 
 def finetune(request: m.FinetuneRequest, mode: str) -> None:

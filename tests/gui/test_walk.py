@@ -65,6 +65,23 @@ def test_the_whole_walk(window: Window) -> None:
     assert [label.state for label in list_labels(place.now.session.labels)] == ["corrected"]
 
 
+def test_a_run_that_leaves_the_frame_on_screen_out_shows_one_that_it_did(window: Window) -> None:
+    study = window.open(make_cine())
+    scope = window.dock.segment.scope
+    scope.setCurrentIndex(scope.findData("ed-es"))
+    assert window.place == (0, 2)
+    window.click(window.dock.segment.button)
+    window.settle()
+    assert window.place == (1, 2)
+    assert study.states[1, 2] == SliceState.PREDICTED
+    assert primaries(window) == ["Accept slice"]
+
+    study.go(3, 4)
+    window.click(window.dock.segment.button)
+    window.settle()
+    assert window.place == (3, 4), "what is on screen was segmented: nothing to turn to"
+
+
 def test_what_validation_finds_is_shown_while_it_trains(
     tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

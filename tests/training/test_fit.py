@@ -1,10 +1,12 @@
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from glrp_training import fit
 from glrp_training.augment import Augmentation
+from glrp_training.checkpoint import Checkpoint
 from glrp_training.consistency import Consistency
 from glrp_training.dataset import Dataset, Item
 from glrp_training.finetune import FinetuneSettings
@@ -62,7 +64,7 @@ def test_a_killed_fit_ends_in_the_model_of_an_undisturbed_one(
 ) -> None:
     run(dataset, tmp_path / "whole")
     for every_s in (0.0, 1e9):  # a checkpoint at every step, or none but the first
-        monkeypatch.setattr("glrp_training.checkpoint.Checkpoint.every_s", every_s)
+        monkeypatch.setattr(fit, "Checkpoint", partial(Checkpoint, every_s=every_s))
         folder = tmp_path / str(every_s)
         run(dataset, folder, steps=killed_after)
         assert (folder / "model.checkpoint").exists()

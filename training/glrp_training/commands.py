@@ -30,7 +30,7 @@ console = Console()
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 Crf = Annotated[bool, typer.Option(help="Refine with a dense CRF.")]
 CrfEngine = Annotated[Engine, typer.Option(help="What computes the CRF: auto takes ours, grid.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder for preprocessed slices; default: the user's cache.")]
+Cache = Annotated[Path, typer.Option(help="Folder for preprocessed slices.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,15 +64,14 @@ def pretrain(
     size: Annotated[int, typer.Option(help="Side of the network's square in pixels.")] = Preprocessing().size,
     n4: Annotated[bool, typer.Option(help="Correct the bias field first.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
-    cache: Cache = None,
+    cache: Cache = default_cache(),
     device: Device = "auto",
 ) -> None:
     """Pre-train an encoder on studies without labels (with torchrun: on several GPUs or machines)."""
     from glrp_training.encode import EncoderFit, fit_encoder  # Fabric takes a second that no other command should
     from glrp_training.pretrain import PretrainSettings
 
-    if (not studies) == (dataset is None):
-        raise ValueError("found neither or both of STUDIES and --dataset, expected one of them")
+    _check_one("STUDIES", studies, "--dataset", dataset)
     found = load_dataset(dataset) if dataset else _describe_studies(studies or [])
     own = PretrainSettings(strategy=strategy, seed=seed, steps=steps or PretrainSettings().steps)
     settings = EncoderFit(
@@ -82,11 +81,7 @@ def pretrain(
         preprocessing=Preprocessing(size=size, n4=n4),
         pretraining=own,
     )
-    events = fit_encoder(
-        found, settings, out.parent, out.stem, out.stem, choose_placement(device), cache or default_cache()
-    )
-    for _ in show_progress(events):
-        pass
+    _run(fit_encoder(found, settings, out.parent, out.stem, out.stem, choose_placement(device), cache))
     console.print(f"{out.with_suffix('.safetensors')}")
 
 
@@ -117,16 +112,14 @@ def finetune(
     n4: Annotated[bool, typer.Option(help="With --dataset and no --base: correct the bias field first.")] = False,
     phantoms: Annotated[int, typer.Option(help="With --dataset: phantom hearts in the mix.")] = 60,
     seed: Annotated[int, typer.Option(help="With --dataset: seed of all that is random.")] = 0,
-    cache: Cache = None,
+    cache: Cache = default_cache(),
 ) -> None:
     """Fine-tune a model on a label library, or train one on a described data set."""
     folder = models or default_session().models
-    if (library is None) == (dataset is None):
-        raise ValueError("found neither or both of --library and --dataset, expected one of them")
-    if library is not None:
-        _adapt(library, base or DEFAULT_MODEL, folder, name, device)
+    _check_one("--library", library, "--dataset", dataset)
+    if dataset is None:
+        _adapt(library or Path(), base or DEFAULT_MODEL, folder, name, device)
         return
-    assert dataset is not None
     parent = find_model(base, [default_session().models, folder]) if base else None
     settings = DatasetFit(
         split=split,
@@ -139,8 +132,8 @@ def finetune(
         preprocessing=parent.card.preprocessing if parent else Preprocessing(size=size, n4=n4),
         finetuning=FinetuneSettings(steps=steps, seed=seed),
     )
-    place, kept = choose_placement(device), cache or default_cache()
-    _print_validation(fit_dataset(load_dataset(dataset), settings, folder, name, title or name, place, parent, kept))
+    place = choose_placement(device)
+    _run(fit_dataset(load_dataset(dataset), settings, folder, name, title or name, place, parent, cache))
     console.print(f"{folder / name}.safetensors")
 
 
@@ -148,7 +141,7 @@ def study(
     experiment: Annotated[Path, typer.Argument(help="The study's file, NAME or NAME.toml.", show_default=False)],
     dataset: Annotated[Path, typer.Option(help="A data set described by this file.")],
     out: Annotated[Path, typer.Option(help="Folder for networks, scores and tables; what is there is not repeated.")],
-    cache: Cache = None,
+    cache: Cache = default_cache(),
     device: Device = "auto",
 ) -> None:
     """Compute every cell of a table, or what is missing of it, and write the table."""
@@ -156,7 +149,7 @@ def study(
     from glrp_training.tables import write_tables
 
     plan = load_study(experiment.with_suffix(".toml"))
-    _print_validation(run_study(plan, load_dataset(dataset), out, choose_placement(device), cache or default_cache()))
+    _run(run_study(plan, load_dataset(dataset), out, choose_placement(device), cache))
     for path in write_tables(plan, read_outcomes(plan, out), out):
         console.print(f"{path}")
     console.print(Markdown((out / "table.md").read_text()))
@@ -173,8 +166,7 @@ def score(
     device: Device = "auto",
 ) -> None:
     """Score a model on a labelled data set, or on phantoms: Dice, HD, HD95 and ASSD a structure."""
-    if (dataset is None) == (phantoms == 0):
-        raise ValueError("found neither or both of --dataset and --phantoms, expected one of them")
+    _check_one("--dataset", dataset, "--phantoms", phantoms)
     found = find_model(model, [default_session().models])
     segmenter = open_model(found, choose_placement(device))
     data = load_dataset(dataset) if dataset else None
@@ -193,11 +185,16 @@ def choose_crf(crf: bool, engine: Engine) -> CrfSettings | None:
     return CrfSettings(engine=engine) if crf else None
 
 
-def _print_validation(events: Iterable[messages.Event]) -> None:
+def _run(events: Iterable[messages.Event]) -> None:
     """Run a training to its end; its progress and what validation found are printed."""
     for event in show_progress(events):
         if isinstance(event, Validated):
             console.print(f"step {event.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in event.dice.items()))
+
+
+def _check_one(name: str, value: object, other: str, value_of_other: object) -> None:
+    if bool(value) == bool(value_of_other):
+        raise ValueError(f"found neither or both of {name} and {other}, expected one of them")
 
 
 def _describe_studies(folders: list[Path]) -> Dataset:

@@ -10,11 +10,11 @@ from glrp_napari.messages import Progress, TrainingStep
 from glrp_napari.models import Architecture, Preprocessing, Settings, save_model_files
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights
-from glrp_training.cache import default_cache, gather_unlabelled
+from glrp_training.cache import gather_unlabelled
 from glrp_training.checkpoint import Checkpoint, fingerprint
 from glrp_training.dataset import Dataset
 from glrp_training.pretrain import PretrainSettings, find_strategy, leave_fabric, make_fabric, pretrain
-from glrp_training.psm import expand_psm, load_or_estimate_psm
+from glrp_training.psm import estimate_psm, expand_psm, load_or_estimate_psm
 from glrp_training.sampling import count_steps
 
 
@@ -47,8 +47,7 @@ def fit_encoder(
     with fabric.rank_zero_first(local=True):  # the others then find everything in the cache
         items = dataset.select(settings.split)
         slices = yield from gather_unlabelled(items, settings.preprocessing, cache)
-        kept = cache or default_cache()
-        psm = expand_psm(load_or_estimate_psm(slices.images, size, kept)) if strategy.patches else None
+        psm = _measure_patches(slices.images, size, cache) if strategy.patches else None
     if settings.epochs is not None:
         own = own.model_copy(update={"steps": count_steps(len(slices), own.batch, settings.epochs)})
     torch.manual_seed(own.seed)
@@ -69,3 +68,7 @@ def fit_encoder(
         save_model_files(folder, card, encode_weights(encoder))
         checkpoint.remove()
     leave_fabric(fabric)
+
+
+def _measure_patches(images: torch.Tensor, size: int, cache: Path | None) -> torch.Tensor:
+    return expand_psm(load_or_estimate_psm(images, size, cache) if cache else estimate_psm(images, size))

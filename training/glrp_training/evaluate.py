@@ -162,7 +162,8 @@ def print_scores(scores: Sequence[Score]) -> None:
     """Print the summary as a table and, where phases are known, the agreement as another."""
     heads = ("", "cases", "Dice", "HD mm", "HD95 mm", "ASSD mm", "undefined")
     table = Table(*heads, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.title = f"mean ± SD over {len({score.patient for score in scores})} patients"
+    patients = len({score.patient for score in scores})
+    table.title = f"mean ± SD over {patients} patients" if patients > 1 else ""
     for name, row in summarise(scores).items():
         texts = [_show(row[measure], row[f"{measure}_sd"], 3 if measure == "dice" else 2) for measure in MEASURES]
         table.add_row(name, str(row["cases"]), *texts, str(row["undefined"]))

@@ -1,28 +1,25 @@
 """From a described data set to a model file: gathers slices, trains, validates and writes weights and card."""
 
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from glrp_napari.cine import Geometry, Mask
 from glrp_napari.device import Placement
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
 from glrp_napari.models import Architecture, Card, Model, Preprocessing, Settings, save_model_files
-from glrp_napari.segment import FrameResult, Segmenter, segment
+from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.cache import gather_labelled, gather_unlabelled
 from glrp_training.checkpoint import Checkpoint, fingerprint
-from glrp_training.dataset import Dataset, Item, pick_middle_slices
-from glrp_training.evaluate import Score, score_frame, summarise
+from glrp_training.dataset import Dataset, pick_middle_slices
+from glrp_training.evaluate import Score, Summary, summarise
 from glrp_training.finetune import FinetuneSettings, Material, finetune
 from glrp_training.sampling import count_steps
-from glrp_training.slices import Slices, join_slices, load_item, prepare_phantoms
+from glrp_training.score import Case, list_cases, score_cases
+from glrp_training.slices import Slices, join_slices, prepare_phantoms
 
 
 class DatasetFit(Settings):
@@ -49,16 +46,6 @@ class DatasetFit(Settings):
     finetuning: FinetuneSettings = FinetuneSettings()
 
 
-@dataclass(frozen=True, eq=False)
-class Volume:
-    """A labelled frame as it is scored: native image and mask (Z, Y, X) and spacing (z, y, x) in mm."""
-
-    item: Item
-    frame: NDArray[np.float32]
-    mask: Mask
-    spacing_mm: tuple[float, float, float]
-
-
 def fit_dataset(
     dataset: Dataset,
     settings: DatasetFit,
@@ -76,11 +63,7 @@ def fit_dataset(
     """
     material = yield from _gather(dataset, settings, cache)
     settings = _count_steps(settings, len(material.slices))
-    volumes = (
-        [load_volume(item, dataset) for item in dataset.select_labelled(settings.validate_on)]
-        if settings.validate_on
-        else []
-    )
+    cases = list(list_cases(dataset, settings.validate_on)) if settings.validate_on else []
     torch.manual_seed(settings.finetuning.seed)
     network = load_network(base) if base else UNet(settings.architecture)
     card = _describe_fit(dataset, settings, name, title, base)
@@ -89,37 +72,22 @@ def fit_dataset(
         yield event
         if not isinstance(event, TrainingStep) or not _is_due(event, settings.validate_every):
             continue
-        figures = summarise(score_volumes(network, volumes, settings.preprocessing, placement))
-        if volumes:
+        figures = _score(network, cases, settings.preprocessing, placement)
+        if cases:
             yield Validated(step=event.step, dice={name: row["dice"] or 0.0 for name, row in figures.items()})
-        dice = (figures["mean"]["dice"] or 0.0) if volumes else float(event.step)  # unvalidated, the last one counts
+        dice = (figures["mean"]["dice"] or 0.0) if cases else float(event.step)  # unvalidated, the last one counts
         if dice > checkpoint.notes.get("best", -1.0):
             checkpoint.notes["best"] = dice
             known: dict[str, Any] = {"step": event.step}
-            known |= {str(settings.validate_on): figures} if volumes else {}
+            known |= {str(settings.validate_on): figures} if cases else {}
             save_model_files(folder, card.model_copy(update={"figures": known}), encode_weights(network))
     checkpoint.remove()
 
 
-def load_volume(item: Item, dataset: Dataset) -> Volume:
-    """A labelled item for scoring."""
-    frame, mask, spacing_mm = load_item(item, dataset.label_map)
-    return Volume(item, frame, mask, spacing_mm)
-
-
-def score_volumes(
-    network: UNet, volumes: Iterable[Volume], preprocessing: Preprocessing, placement: Placement
-) -> list[Score]:
-    """Segment labelled frames as the product does, clean-up included, and score them."""
+def _score(network: UNet, cases: Sequence[Case], preprocessing: Preprocessing, placement: Placement) -> Summary:
+    """How good the network is now, as the product uses it."""
     segmenter = Segmenter((network,), preprocessing, placement)
-    return [score for volume in volumes for score in _score_volume(segmenter, volume)]
-
-
-def _score_volume(segmenter: Segmenter, volume: Volume) -> list[Score]:
-    events = segment(volume.frame[None], Geometry(spacing_mm=volume.spacing_mm), segmenter)
-    result = next(event for event in events if isinstance(event, FrameResult))
-    item = volume.item
-    return score_frame(item.image.name, result.mask, volume.mask, volume.spacing_mm, item.patient, item.phase)
+    return summarise([event for event in score_cases(cases, segmenter, len(cases)) if isinstance(event, Score)])
 
 
 def _gather(dataset: Dataset, settings: DatasetFit, cache: Path | None) -> Generator[Progress, None, Material]:

@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.precision import MixedPrecision
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 from torch import Tensor, nn
 
 from glrp_napari.device import Placement
@@ -126,7 +126,6 @@ def pretrain(
     sgd = torch.optim.SGD(bare.parameters(), settings.rate, settings.momentum, weight_decay=settings.weight_decay)
     module, optimiser = fabric.setup(_synchronise_norm(bare, fabric), sgd)
     module.train()
-    scaled = isinstance(fabric.strategy.precision, MixedPrecision) and fabric.strategy.precision.scaler is not None
     parts = {"module": bare, "optimiser": sgd, "precision": fabric.strategy.precision}
     first = _begin(checkpoint, parts, fabric)
     started = time.monotonic()
@@ -135,17 +134,11 @@ def pretrain(
         views, positions, sources = _draw_views(slices, settings, size, step, fabric)
         loss = measure_loss(module, views, positions, sources, strategy, settings, fabric, psm)
         try:
-            value = check_finite(float(loss.detach()), "loss")
-            optimiser.zero_grad(set_to_none=True)
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(module, optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False)
-            if not scaled:  # with fp16 the scaler passes over such a step by itself
-                check_finite(float(cast(Tensor, norm)), "gradient")
+            value = _take_step(loss, module, optimiser, settings.clip_norm, fabric)
         except NotFiniteError:
             if checkpoint and fabric.is_global_zero:
                 checkpoint.save(step, parts)  # the weights are still those of the last good step
             raise
-        optimiser.step()
         left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
         yield TrainingStep(step=step + 1, total=settings.steps, loss=value, seconds_left=left)
         if checkpoint and fabric.is_global_zero:
@@ -174,12 +167,23 @@ def measure_loss(
     if patches is not None and psm is not None:
         weights = weigh_patches(strategy, positions, psm.to(positions.device))
         terms.append((settings.local_weight, _gather(patches, fabric), weights))
-    share = 1.0 if len(terms) == 1 else None
-    losses = [
-        (share or weight) * contrastive_loss(embeddings, targets, settings.temperature, settings.form)
-        for weight, embeddings, targets in terms
-    ]
-    return torch.stack(losses).sum()
+    losses = [contrastive_loss(found, targets, settings.temperature, settings.form) for _, found, targets in terms]
+    shares = [share for share, _, _ in terms] if len(terms) > 1 else [1.0]
+    return torch.stack([share * loss for share, loss in zip(shares, losses, strict=True)]).sum()
+
+
+def _take_step(
+    loss: Tensor, module: _FabricModule, optimiser: _FabricOptimizer, clip_norm: float, fabric: Fabric
+) -> float:
+    """Backward, clip, step; returns the loss. Raises NotFiniteError before any weight has changed."""
+    value = check_finite(float(loss.detach()), "loss")
+    optimiser.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    norm = fabric.clip_gradients(module, optimiser, max_norm=clip_norm, error_if_nonfinite=False)
+    if getattr(fabric.strategy.precision, "scaler", None) is None:  # else fp16's scaler passes over such a step itself
+        check_finite(float(cast(Tensor, norm)), "gradient")
+    optimiser.step()
+    return value
 
 
 def _begin(checkpoint: Checkpoint | None, parts: Mapping[str, Stateful], fabric: Fabric) -> int:

@@ -230,10 +230,8 @@ def _claim(out: Path, study: Study, dataset: Dataset) -> None:
     patients = len({item.patient for item in dataset.select_labelled(study.fit.split)})
     if not study.of_slices and max(study.labelled) > patients:
         raise StudyError(f"{out}: found labelled = {max(study.labelled)}, expected at most {patients} patients")
-    path, identity = (
-        out / "study.json",
-        {"study": study.model_dump(mode="json"), "data": dataset.model_dump(mode="json")},
-    )
+    path = out / "study.json"
+    identity = {"study": study.model_dump(mode="json"), "data": dataset.model_dump(mode="json")}
     if path.exists() and json.loads(path.read_text()) != identity:
         raise StudyError(f"{out}: found the results of another study or data set, expected this one's or a new folder")
     out.mkdir(parents=True, exist_ok=True)

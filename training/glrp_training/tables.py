@@ -5,13 +5,12 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.study import Outcome, Study
 
-matplotlib.use("Agg")
 MEASURES = ("dice", "hd_mm", "hd95_mm", "assd_mm")
 COUNTS = ("cases", "undefined")
 
@@ -61,8 +60,6 @@ def list_values(outcomes: Sequence[Outcome]) -> str:
 
 def draw_curves(study: Study, outcomes: Sequence[Outcome]) -> bytes:
     """Learning curves as PNG: mean Dice over the number of labels, a line a strategy, all seeds as dots."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     for row in dict.fromkeys(_describe_row(outcome) for outcome in outcomes):
