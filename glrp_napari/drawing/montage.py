@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import find_contours
@@ -136,7 +137,7 @@ def _draw_image(axes: Axes, tile: Tile, plane: NDArray[np.generic], limits: tupl
     axes.imshow(plane, cmap="gray", vmin=limits[0], vmax=limits[1], extent=edges, interpolation="bilinear")
     axes.annotate(
         str(tile.slice + 1), (tile.left, tile.top), (3, -3), textcoords="offset points",
-        va="top", color="white", fontsize="x-small",
+        va="top", color="white", fontsize="x-small", path_effects=[withStroke(linewidth=1.5, foreground="black")],
     )  # fmt: skip
 
 
