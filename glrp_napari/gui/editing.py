@@ -111,7 +111,9 @@ class OpenStudy:
         for place in places:
             by_hand = self.states[place] in (SliceState.EDITED, SliceState.CORRECTED)
             self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
-            accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", self.mask.data[place].copy()))
+            mask = self.mask.data[place].copy()
+            before = self.history.find_predicted(place) if by_hand else None
+            accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", mask, before))
         return accepted
 
     def acceptable(self, whole_frame: bool) -> list[Place]:
