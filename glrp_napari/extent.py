@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from scipy import ndimage
 
+from glrp_napari.anatomy_checks import measure_open_share
 from glrp_napari.cine import Mask, Structure
 
 
@@ -50,7 +51,7 @@ def propose_extent(labels: Mask) -> Extent:
     """
     sizes = [np.count_nonzero(labels == s, axis=(1, 2)) for s in Structure]
     rv, myocardium, lv = sizes
-    surrounded = np.array([_share_surrounded(plane) >= SURROUNDED for plane in labels], bool)
+    surrounded = np.array([_is_surrounded(plane) for plane in labels], bool)
     return Extent(
         lv=_find_run((lv > 0) & surrounded | (lv == 0) & (myocardium > 0), lv + myocardium), rv=_find_run(rv > 0, rv)
     )
@@ -84,11 +85,8 @@ def find_apex_first(labels: Mask) -> bool:
     return bool(np.average(np.arange(len(area)), weights=area) > (filled[0] + filled[-1]) / 2)
 
 
-def _share_surrounded(plane: Mask) -> float:
-    """Part of the cavity's outer border (Y, X) that is myocardium; 0 without a cavity."""
-    cavity = plane == Structure.LV
-    border = ndimage.binary_dilation(cavity) & ~cavity
-    return float((plane[border] == Structure.MYO).mean()) if border.any() else 0.0
+def _is_surrounded(plane: Mask) -> bool:
+    return 1 - measure_open_share(plane == Structure.LV, plane == Structure.MYO) >= SURROUNDED
 
 
 def _find_run(kept: NDArray[np.bool_], weight: NDArray[np.int_]) -> tuple[int, int] | None:
