@@ -113,7 +113,7 @@ def segment(
     study does not have.
     """
     bias = _estimate_bias(images, geometry) if segmenter.preprocessing.n4 else None
-    grid = yield from _lay_grid(images, geometry, segmenter)
+    grid = yield from lay_grid(images, geometry, segmenter)
     if frames == "ed-es":
         frames = yield from _find_ed_es(images, geometry, segmenter, grid)
     order = _order_frames(range(len(images)) if frames == "all" else [int(f) for f in frames], first, len(images))
@@ -156,7 +156,7 @@ def _estimate_bias(images: NDArray[Any], geometry: Geometry) -> NDArray[np.float
     return estimate_bias_field(images.mean(0, dtype=np.float32), geometry.spacing_mm)
 
 
-def _lay_grid(images: NDArray[Any], geometry: Geometry, segmenter: Segmenter) -> Generator[Notice, None, Grid]:
+def lay_grid(images: NDArray[Any], geometry: Geometry, segmenter: Segmenter) -> Generator[Notice, None, Grid]:
     """The network's square, over the heart if the field of view is larger than the square."""
     settings = segmenter.preprocessing
     pixel_mm = geometry.spacing_mm[1:]
