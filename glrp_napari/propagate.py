@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from glrp_napari.cine import Mask
 from glrp_napari.masks import NOWHERE, Region, join_outlines, measure_depth, split_outlines
-from glrp_napari.motion import Motion, carry
+from glrp_napari.registration import Motion, carry
 
 Pixel = tuple[float, float]
 REACH_MM = 2.0
