@@ -3,7 +3,7 @@
 Thirion's demons with fast symmetric forces (Vercauteren et al., "Symmetric log-domain diffeomorphic registration",
 MICCAI 2008), as SimpleITK has them, on the part of the slice that is of interest. Every frame is registered to the
 one that the motion is wanted from, beginning with the motion found for the frame before: nothing drifts along the
-cycle. Measured on phantoms and a patient's whole cine, B-splines took far longer for the same.
+cycle.
 """
 
 from collections.abc import Iterator
@@ -43,8 +43,8 @@ def follow(images: NDArray[Any], start: int, pixel_mm: tuple[float, float]) -> I
             if way == -1 and 2 * step == frames:
                 continue
             frame = (start + way * step) % frames
-            fields[way] = _register(pictures[frame], pictures[start], fields[way])
-            yield frame, _read(fields[way], pixel_mm)
+            field = fields[way] = _register(pictures[frame], pictures[start], fields[way])
+            yield frame, _read(field, pixel_mm)
 
 
 def find_box(region: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> Box:
@@ -68,7 +68,8 @@ def carry(values: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]:
 def _prepare(image: NDArray[Any], pixel_mm: tuple[float, float]) -> sitk.Image:
     picture = sitk.GetImageFromArray(np.nan_to_num(image.astype(np.float32)))
     picture.SetSpacing(pixel_mm[::-1])
-    return sitk.SmoothingRecursiveGaussian(picture, SMOOTHING_MM)
+    smooth: sitk.Image = sitk.SmoothingRecursiveGaussian(picture, SMOOTHING_MM)
+    return smooth
 
 
 def _register(here: sitk.Image, there: sitk.Image, begin: sitk.Image | None) -> sitk.Image:
@@ -79,7 +80,8 @@ def _register(here: sitk.Image, there: sitk.Image, begin: sitk.Image | None) -> 
     if begin is None:
         begin = sitk.Image(here.GetSize(), sitk.sitkVectorFloat64)
         begin.CopyInformation(here)
-    return demons.Execute(here, sitk.HistogramMatching(there, here, _LEVELS, _POINTS), begin)
+    field: sitk.Image = demons.Execute(here, sitk.HistogramMatching(there, here, _LEVELS, _POINTS), begin)
+    return field
 
 
 def _read(field: sitk.Image, pixel_mm: tuple[float, float]) -> Motion:

@@ -9,9 +9,9 @@ import SimpleITK as sitk
 from glrp_napari.anatomy_checks import check_slice
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.masks import measure_depth
-from glrp_napari.registration import find_box, follow
 from glrp_napari.phantom import Phantom, make_phantom
 from glrp_napari.propagate import apply_edit, carry_edit, find_edit, spread_edits
+from glrp_napari.registration import find_box, follow
 from tests.test_masks import draw_slice, measure_radius
 
 PIXEL = (1.0, 1.0)

@@ -12,6 +12,8 @@ from qtpy.QtWidgets import QShortcut, QWidget
 from glrp_napari.cine import Structure
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.following import Following
+from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
 
@@ -29,6 +31,8 @@ class Correcting(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._drafting = drafting
+        self.following = Following(workplace, drafting.touch)
+        self.pushing = Pushing(self, self._on_pushed)
         self._actions: dict[str, Callable[[OpenStudy], None]] = {
             "choose_rv": lambda study: self.choose(study, Structure.RV),
             "choose_myo": lambda study: self.choose(study, Structure.MYO),
@@ -36,12 +40,20 @@ class Correcting(QObject):
             "toggle_outline": lambda study: setattr(study.mask, "contour", 0 if study.mask.contour else OUTLINE),
             "undo": lambda study: study.history.undo(),
             "redo": lambda study: study.history.redo(),
+            "push": lambda _study: self.pushing.take(),
             "interpolate": OpenStudy.interpolate,
+            "follow_heart": lambda study: self.following.follow_heart(study),
+            "spread_edit": lambda study: self.following.spread(study),
+            "take_proposals": lambda _study: self.following.take(),
+            "toggle_proposal": lambda study: self.following.toggle(study.place),
+            "smooth_outline": OpenStudy.smooth_outline,
+            "close_ring": OpenStudy.close_ring,
             "copy_slice_before": OpenStudy.copy_slice_before,
             "copy_frame_before": OpenStudy.copy_frame_before,
             "accept_slice": lambda _study: workplace.accept(whole_frame=False),
             "accept_frame": lambda _study: workplace.accept(whole_frame=True),
         }
+        self.pushing.changed.connect(self.tools_changed)
         workplace.opened.connect(self._on_opened)
 
     def bind(self, viewer: ViewerModel) -> None:
@@ -73,13 +85,14 @@ class Correcting(QObject):
         """Paint this structure from now on; a tool that paints stays, any other becomes the brush."""
         self._workplace.viewer.layers.selection.active = study.mask
         study.mask.selected_label = int(structure)
-        if study.mask.mode not in ("paint", "fill", "polygon"):
+        if study.mask.mode not in ("paint", "fill", "polygon") and not self.pushing.is_on:
             study.mask.mode = "paint"
 
     def choose_tool(self, mode: str) -> None:
         """Take a tool, in napari's name for it."""
         if (study := self._workplace.study) is not None:
             self._workplace.viewer.layers.selection.active = study.mask
+            self.pushing.leave()
             study.mask.mode = mode
             self.tools_changed.emit()
 
@@ -103,7 +116,12 @@ class Correcting(QObject):
             event.connect(self._on_tool_event)
         # A stroke is recorded before the layer has repainted; draw the dock after that.
         events.paint.connect(lambda _event: QTimer.singleShot(0, self._workplace.changed.emit))
+        self.pushing.watch(study)
         self.tools_changed.emit()
+
+    def _on_pushed(self) -> None:
+        self._drafting.touch()
+        self._workplace.changed.emit()
 
     def _on_tool_event(self, _event: Any) -> None:
         self.tools_changed.emit()

@@ -24,6 +24,7 @@ from glrp_napari.gui.segmenting import Segmenting
 from glrp_napari.gui.series import SeriesChoice
 from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
+from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
 from glrp_napari.session import Session, default_session, remember_session
@@ -47,6 +48,7 @@ class CardiacDock(QWidget):
         self.segmenting = Segmenting(self.workplace)
         self.learning = Learning(self.workplace)
         self.correcting = Correcting(self.workplace, self.drafting)
+        self.watching = Watching(self.workplace)
         self.masks = MaskLoading(self.workplace, self)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
@@ -69,7 +71,16 @@ class CardiacDock(QWidget):
         """Draw which structure and tool are taken."""
         if (study := self.workplace.study) is not None:
             mask = study.mask
-            self.correct.draw_tools(int(mask.selected_label), str(mask.mode), int(mask.brush_size), mask.contour)
+            pushing, brush = self.correcting.pushing.is_on, int(mask.brush_size)
+            self.correct.draw_tools(int(mask.selected_label), str(mask.mode), brush, mask.contour, pushing)
+
+    def draw_proposals(self) -> None:
+        """Draw what is proposed, and whether that is still being worked out."""
+        following, study = self.correcting.following, self.workplace.study
+        place = study.place if study else (0, 0)
+        self.correct.proposals.draw(following.proposals, following.left, place)
+        if not following.is_busy:
+            self.correct.proposals.progress.end()
 
     def tell(self, sentence: str) -> None:
         """Show a sentence at the top of the dock until it is closed."""
@@ -149,6 +160,7 @@ class CardiacDock(QWidget):
         self.correct.wanted.connect(self.correcting.do)
         self.correct.tool_chosen.connect(self.correcting.choose_tool)
         self.correct.brush_changed.connect(self.correcting.set_brush)
+        self._connect_correct()
         self.learn.finetune_wanted.connect(self.learning.start)
         self.learn.use_wanted.connect(self.learning.use_candidate)
         self.learn.remove_wanted.connect(self.workplace.remove_label)
@@ -159,6 +171,18 @@ class CardiacDock(QWidget):
         self.learning.validated.connect(self.learn.show_validation)
         for section in (self.segment, self.learn):
             section.cancelled.connect(self.workplace.jobs.cancel)
+
+    def _connect_correct(self) -> None:
+        part, following = self.correct.proposals, self.correcting.following
+        part.taken.connect(lambda: self.correcting.do("take_proposals"))
+        part.toggled.connect(lambda: self.correcting.do("toggle_proposal"))
+        part.dropped.connect(following.drop)
+        part.progress.cancelled.connect(following.cancel)
+        following.began.connect(lambda: part.progress.begin("Following the heart"))
+        following.advanced.connect(part.progress.advance)
+        following.changed.connect(self.draw_proposals)
+        self.watching.found.connect(self.correct.light.show_findings)
+        self.correct.light.clicked.connect(self.watching.go_to_worst)
 
     def _open(self, path: object) -> None:
         if path is not None:
@@ -177,6 +201,7 @@ class CardiacDock(QWidget):
     def _on_step(self, _event: object) -> None:
         if self.workplace.study is not None:
             self.correct.draw_place(self.workplace.look())
+            self.draw_proposals()
 
     def _on_layer_removing(self, _event: object) -> None:
         """Have napari free the layer's GL objects in the canvas's own context, whichever Qt left current.

@@ -8,7 +8,8 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from glrp_napari.autosave import Draft, SliceState
-from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
+from glrp_napari.cine import Cine, Mask, Structure, describe, with_heart_rate
+from glrp_napari.contours import close_ring, smooth_outline
 from glrp_napari.gui.history import EditHistory, Place
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.opening import Loaded
@@ -104,6 +105,18 @@ class OpenStudy:
         first, last = below[-1], above[0]
         between = interpolate_slices(self.mask.data[t], first, last)
         self.history.write({(t, i): between[i] for i in range(first + 1, last)}, SliceState.EDITED)
+
+    def smooth_outline(self) -> None:
+        """Smooth the outline of the chosen structure on the slice on screen."""
+        structure = Structure(self.mask.selected_label or Structure.LV)
+        pixel_mm = self.cine.geometry.spacing_mm[1:]
+        smooth = smooth_outline(self.mask.data[self.place], structure, pixel_mm)
+        self.history.write({self.place: smooth}, SliceState.EDITED)
+
+    def close_ring(self) -> None:
+        """Close the myocardium about the LV on the slice on screen."""
+        closed = close_ring(self.mask.data[self.place], self.cine.geometry.spacing_mm[1:])
+        self.history.write({self.place: closed}, SliceState.EDITED)
 
     def accept(self, places: list[Place]) -> list[Accepted]:
         """Mark slices as labels and return what is to be stored, with copies of the mask."""

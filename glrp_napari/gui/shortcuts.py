@@ -23,6 +23,13 @@ SHORTCUTS = (
     Shortcut("J", "interpolate"),
     Shortcut("U", "copy_slice_before"),
     Shortcut("N", "copy_frame_before"),
+    Shortcut("Shift+F", "follow_heart"),
+    Shortcut("Shift+J", "spread_edit"),
+    Shortcut("Shift+B", "push"),
+    Shortcut("Shift+O", "smooth_outline"),
+    Shortcut("Shift+R", "close_ring"),
+    Shortcut("Shift+T", "take_proposals"),
+    Shortcut("Shift+N", "toggle_proposal"),
     Shortcut("K", "accept_slice"),
     Shortcut("Shift+K", "accept_frame"),
 )
