@@ -64,7 +64,8 @@ class CardiacDock(QWidget):
         step = choose_next(now)
         self.study.draw(now, step == "open")
         self.segment.draw(now, step == "segment")
-        self.correct.draw(now, step == "accept")
+        self.correct.draw(now, step == "accept" and not self.correcting.following.proposals)
+        self.draw_proposals()
         self.learn.draw(now, step == "finetune", step == "use")
 
     def draw_tools(self) -> None:
@@ -180,7 +181,7 @@ class CardiacDock(QWidget):
         part.progress.cancelled.connect(following.cancel)
         following.began.connect(lambda: part.progress.begin("Following the heart"))
         following.advanced.connect(part.progress.advance)
-        following.changed.connect(self.draw_proposals)
+        following.changed.connect(self.draw)
         self.watching.found.connect(self.correct.light.show_findings)
         self.correct.light.clicked.connect(self.watching.go_to_worst)
 

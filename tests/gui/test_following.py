@@ -65,6 +65,7 @@ def test_an_edit_follows_the_heart_and_is_one_step(study: Window, phantom: Phant
     study.click(part.leave)
     assert part.text.text() == "Proposed for 7 frames · here: left as it is"
     assert not study.viewer.layers["Proposed"].data[3].any()
+    assert [b.property("primary") for b in (part.take, study.dock.correct.accept_slice)] == [True, False]
     study.click(part.take)
     assert "Proposed" not in study.viewer.layers
     np.testing.assert_array_equal(mask.data[3], before[3])
