@@ -25,5 +25,9 @@ SHORTCUTS = (
     Shortcut("N", "copy_frame_before"),
     Shortcut("K", "accept_slice"),
     Shortcut("Shift+K", "accept_frame"),
+    Shortcut("Shift+D", "go_ed"),
+    Shortcut("Shift+S", "go_es"),
+    Shortcut("Shift+H", "toggle_mask"),
+    Shortcut("Shift+G", "step_opacity"),
 )
 KEYS = {shortcut.action: shortcut.key for shortcut in SHORTCUTS}
