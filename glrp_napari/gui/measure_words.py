@@ -62,10 +62,10 @@ def describe_rates(measurements: Measurements) -> str:
 
 
 def describe_phase(name: str, frame: int | None, chosen: bool, measured: bool) -> str:
-    """Where a phase is and who says so, e.g. `ED: frame 19, set by you`."""
+    """Where a phase is and whose word that is, e.g. `ED: frame 19, yours`; an estimate is from the images."""
     if frame is None:
         return f"{name}: not known yet"
-    return f"{name}: frame {frame + 1}, " + ("set by you" if chosen else "by volume" if measured else "by the image")
+    return f"{name}: frame {frame + 1}, " + ("yours" if chosen else "found" if measured else "estimate")
 
 
 def _list_rates(measurements: Measurements) -> Iterator[str]:

@@ -103,7 +103,7 @@ def test_before_segmenting_ed_and_es_are_estimated_from_the_images(shared_window
     shared_window.dock.measure.fold(False)
     ed, es = study.phases
     assert (abs(ed - 2) <= 1, abs(es - 7) <= 1) == (True, True)
-    assert shared_window.dock.measure.phases["ed"].text() == f"ED: frame {ed + 1}, by the image"
+    assert shared_window.dock.measure.phases["ed"].text() == f"ED: frame {ed + 1}, estimate"
     shared_window.press(Qt.Key.Key_S, SHIFT)
     assert shared_window.place[0] == es
 
@@ -123,7 +123,7 @@ def test_the_reader_sets_a_phase_and_takes_it_back(beating: Window) -> None:
     beating.click(section.set_ed)
     wait_for_numbers(beating)
     assert beating.study.reading.phases == Phases(0, None)
-    assert section.phases["ed"].text() == "ED: frame 1, set by you"
+    assert section.phases["ed"].text() == "ED: frame 1, yours"
     assert beating.study.measured.function.lv.edv_ml < before.lv.edv_ml
     beating.click(section.undo)
     wait_for_numbers(beating)
