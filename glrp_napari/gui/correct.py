@@ -73,7 +73,7 @@ class CorrectSection(Section):
     def draw(self, now: Snapshot, primary: bool) -> None:
         """Show a snapshot."""
         set_primary(self.accept_slice, primary)
-        self.setEnabled(now.study is not None)
+        self.body.setEnabled(now.study is not None)
         self.draw_place(now)
 
     def draw_place(self, now: Snapshot) -> None:

@@ -18,6 +18,7 @@ from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
 
 UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
+OPACITIES = (0.2, 0.45, 0.8)
 OUTLINE = 2
 """Width of outlines in pixels of the image."""
 
@@ -33,11 +34,11 @@ class Correcting(QObject):
         self._drafting = drafting
         self.following = Following(workplace, drafting.touch)
         self.pushing = Pushing(self, self._on_pushed)
+        self._views: dict[str, Callable[[OpenStudy], None]] = {}
         self._actions: dict[str, Callable[[OpenStudy], None]] = {
             "choose_rv": lambda study: self.choose(study, Structure.RV),
             "choose_myo": lambda study: self.choose(study, Structure.MYO),
             "choose_lv": lambda study: self.choose(study, Structure.LV),
-            "toggle_outline": lambda study: setattr(study.mask, "contour", 0 if study.mask.contour else OUTLINE),
             "undo": lambda study: study.history.undo(),
             "redo": lambda study: study.history.redo(),
             "push": lambda _study: self.pushing.take(),
@@ -54,7 +55,12 @@ class Correcting(QObject):
             "accept_frame": lambda _study: workplace.accept(whole_frame=True),
         }
         self.pushing.changed.connect(self.tools_changed)
+        self.offer(toggle_outline=toggle_outline, toggle_mask=toggle_mask, step_opacity=step_opacity)
         workplace.opened.connect(self._on_opened)
+
+    def offer(self, **views: Callable[[OpenStudy], None]) -> None:
+        """Take over actions by name that change what is seen and nothing of the mask."""
+        self._views |= views
 
     def bind(self, viewer: ViewerModel) -> None:
         """Make the keys work in this viewer, whichever layer is selected."""
@@ -72,6 +78,9 @@ class Correcting(QObject):
     def do(self, action: str) -> None:
         """Perform an action by name; says why where it makes no sense."""
         if (study := self._workplace.study) is None:
+            return
+        if (view := self._views.get(action)) is not None:
+            view(study)
             return
         try:
             self._actions[action](study)
@@ -125,6 +134,22 @@ class Correcting(QObject):
 
     def _on_tool_event(self, _event: Any) -> None:
         self.tools_changed.emit()
+
+
+def toggle_outline(study: OpenStudy) -> None:
+    """Show outlines, or filled areas."""
+    study.mask.contour = 0 if study.mask.contour else OUTLINE
+
+
+def toggle_mask(study: OpenStudy) -> None:
+    """Take the mask away from the image, or put it back: to see by flicker what lies under it."""
+    study.mask.visible = not study.mask.visible
+
+
+def step_opacity(study: OpenStudy) -> None:
+    """The next of the opacities: fainter, usual, stronger."""
+    now = float(study.mask.opacity)
+    study.mask.opacity = next((value for value in OPACITIES if value > now + 0.01), OPACITIES[0])
 
 
 def release_keys(viewer: ViewerModel) -> None:

@@ -1,4 +1,4 @@
-"""The dock "GLRP cardiac": four sections over one workplace. The only module that knows all of them."""
+"""The dock "GLRP cardiac": five sections over one workplace. The only module that knows all of them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,10 +13,13 @@ from glrp_napari.gui.correct import CorrectSection
 from glrp_napari.gui.correcting import Correcting, release_keys
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
 from glrp_napari.gui.learning import Learning
 from glrp_napari.gui.mask_loading import MaskLoading
+from glrp_napari.gui.measure import MeasureSection
+from glrp_napari.gui.measuring import Measuring
 from glrp_napari.gui.pieces import STYLE, make_button, make_label
 from glrp_napari.gui.playback import Playback
 from glrp_napari.gui.segment import SegmentSection
@@ -50,12 +53,16 @@ class CardiacDock(QWidget):
         self.correcting = Correcting(self.workplace, self.drafting)
         self.watching = Watching(self.workplace)
         self.masks = MaskLoading(self.workplace, self)
+        self.measuring = Measuring(self.workplace)
+        self.figures = Figures(self.workplace, self.measuring, self)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
+        self.measure = MeasureSection()
         self._lay_out()
         self._connect_workplace()
         self._connect_study()
         self._connect_work()
+        self._connect_measure()
         self.draw()
 
     def draw(self) -> None:
@@ -67,6 +74,7 @@ class CardiacDock(QWidget):
         self.correct.draw(now, step == "accept" and not self.correcting.following.proposals)
         self.draw_proposals()
         self.learn.draw(now, step == "finetune", step == "use")
+        self.measure.draw(now, self.measuring.can_undo)
 
     def draw_tools(self) -> None:
         """Draw which structure and tool are taken."""
@@ -98,7 +106,7 @@ class CardiacDock(QWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(4)
-        for widget in (self._make_notice(), self.study, self.segment, self.correct, self.learn):
+        for widget in (self._make_notice(), self.study, self.segment, self.correct, self.learn, self.measure):
             column.addWidget(widget)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -185,6 +193,17 @@ class CardiacDock(QWidget):
         self.watching.found.connect(self.correct.light.show_findings)
         self.correct.light.clicked.connect(self.watching.go_to_worst)
 
+    def _connect_measure(self) -> None:
+        section, measuring = self.measure, self.measuring
+        self.correcting.offer(go_ed=partial(measuring.go, phase="ed"), go_es=partial(measuring.go, phase="es"))
+        section.go_wanted.connect(lambda phase: self.correcting.do(f"go_{phase}"))
+        section.phase_set.connect(measuring.set_phase)
+        section.slices_set.connect(measuring.set_slices)
+        section.body_set.connect(lambda decisions: measuring.decide(**decisions))
+        section.undo_wanted.connect(measuring.undo)
+        section.loop_chosen.connect(self._on_loop)
+        section.opened.connect(self.figures.show)
+
     def _open(self, path: object) -> None:
         if path is not None:
             self.tell("")
@@ -192,12 +211,22 @@ class CardiacDock(QWidget):
 
     def _on_opened(self, study: OpenStudy) -> None:
         self.playback.open(study.cine)
+        self.measure.loop.setCurrentIndex(0)
         self.tell("")
 
     def _on_rate(self, beats: int) -> None:
         self.workplace.set_heart_rate(beats)
         if self.workplace.study is not None:
             self.playback.open(self.workplace.study.cine)
+
+    def _on_loop(self, part: str) -> None:
+        study = self.workplace.study
+        if study is None or not part or None in study.phases:
+            self.playback.loop_all()
+        else:
+            ed, es = study.phases
+            first, last = (ed, es) if part == "systole" else (es, ed)
+            self.playback.loop(first, last, len(study.states))
 
     def _on_step(self, _event: object) -> None:
         if self.workplace.study is not None:

@@ -7,6 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
+from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import Draft, SliceState
 from glrp_napari.cine import Cine, Mask, Structure, describe, with_heart_rate
 from glrp_napari.contours import close_ring, smooth_outline
@@ -14,8 +15,10 @@ from glrp_napari.gui.history import EditHistory, Place
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.opening import Loaded
 from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.gui.words import describe_function
 from glrp_napari.library import Accepted
 from glrp_napari.masks import interpolate_slices
+from glrp_napari.measure import UNCHOSEN, Phases
 
 BY_PERSON = (SliceState.EDITED, SliceState.ACCEPTED, SliceState.CORRECTED)
 
@@ -39,7 +42,10 @@ class OpenStudy:
         self.segmented_by: str | None = None
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
-        self.result = ""
+        self.reading = Reading()
+        self.measured: Measurements | None = None
+        self.estimated = UNCHOSEN
+        """ED and ES from the images, for as long as there is no mask."""
 
     @property
     def place(self) -> Place:
@@ -54,9 +60,17 @@ class OpenStudy:
         first = self.viewer.dims.ndim - len(world)
         self.viewer.dims.set_point((first, first + 1), world[:2])
 
+    @property
+    def phases(self) -> Phases:
+        """ED and ES: the reader's, else as measured, else as estimated."""
+        function = self.measured.function if self.measured else None
+        found = self.estimated if function is None or function.ed is None else Phases(function.ed, function.es)
+        return Phases(*(f if c is None else c for c, f in zip(self.reading.phases, found, strict=True)))
+
     def set_heart_rate(self, beats: int) -> None:
         """Spread the frames evenly over a cycle at so many beats a minute; 0 takes the file's word again."""
         self.cine = with_heart_rate(self.loaded.cine, beats) if beats else self.loaded.cine
+        self.reading = self.reading.model_copy(update={"heart_rate_bpm": float(beats) or None})
 
     def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> int:
         """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many."""
@@ -159,7 +173,10 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         predicted=int(np.count_nonzero(study.states)),
         edited=int(np.count_nonzero(study.states == SliceState.EDITED)),
         frame_pending=len(study.acceptable(whole_frame=True)),
-        result=study.result,
+        result=describe_function(study.measured.function) if study.measured and study.states.any() else "",
         can_undo=study.history.can_undo,
         can_redo=study.history.can_redo,
+        reading=study.reading,
+        measured=study.measured,
+        phases=study.phases,
     )

@@ -29,8 +29,12 @@ SHORTCUTS = (
     Shortcut("Shift+O", "smooth_outline"),
     Shortcut("Shift+R", "close_ring"),
     Shortcut("Shift+T", "take_proposals"),
-    Shortcut("Shift+N", "toggle_proposal"),
+    Shortcut("Shift+L", "toggle_proposal"),
     Shortcut("K", "accept_slice"),
     Shortcut("Shift+K", "accept_frame"),
+    Shortcut("Shift+D", "go_ed"),
+    Shortcut("Shift+S", "go_es"),
+    Shortcut("Shift+H", "toggle_mask"),
+    Shortcut("Shift+G", "step_opacity"),
 )
 KEYS = {shortcut.action: shortcut.key for shortcut in SHORTCUTS}

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import SliceState
 from glrp_napari.library import Label
+from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
 from glrp_napari.session import Session
 
 Job = Literal["", "segment", "finetune"]
+UNDECIDED = Reading()
 Step = Literal["", "open", "segment", "accept", "finetune", "use"]
 
 
@@ -32,6 +35,9 @@ class StudyShown:
     result: str = ""
     can_undo: bool = False
     can_redo: bool = False
+    reading: Reading = UNDECIDED
+    measured: Measurements | None = None
+    phases: Phases = UNCHOSEN
 
 
 @dataclass(frozen=True)
