@@ -24,6 +24,7 @@ class Correcting(QObject):
     """Performs named actions on the workplace's study."""
 
     tools_changed = Signal()
+    suggestion_wanted = Signal()
 
     def __init__(self, workplace: Workplace, drafting: Drafting) -> None:
         super().__init__(workplace)
@@ -41,6 +42,7 @@ class Correcting(QObject):
             "copy_frame_before": OpenStudy.copy_frame_before,
             "accept_slice": lambda _study: workplace.accept(whole_frame=False),
             "accept_frame": lambda _study: workplace.accept(whole_frame=True),
+            "next_suggestion": lambda _study: self.suggestion_wanted.emit(),
         }
         workplace.opened.connect(self._on_opened)
 

@@ -25,5 +25,6 @@ SHORTCUTS = (
     Shortcut("N", "copy_frame_before"),
     Shortcut("K", "accept_slice"),
     Shortcut("Shift+K", "accept_frame"),
+    Shortcut("Shift+N", "next_suggestion"),
 )
 KEYS = {shortcut.action: shortcut.key for shortcut in SHORTCUTS}

@@ -7,6 +7,7 @@ from glrp_napari.autosave import SliceState
 from glrp_napari.library import Label
 from glrp_napari.models import Model
 from glrp_napari.session import Session
+from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
 Step = Literal["", "open", "segment", "accept", "finetune", "use"]
@@ -55,6 +56,7 @@ class Snapshot:
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
+    suggestion: Suggestion | None = None
 
 
 def choose_next(now: Snapshot) -> Step:
