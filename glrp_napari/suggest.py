@@ -30,7 +30,7 @@ PHASE_WEIGHT = 1.25
 NEAR_SLICES = 1.0
 NEAR_CYCLE = 0.15
 """Distances, in slices and in parts of the heart cycle, at which likeness by place falls to 1/e."""
-EMBEDDING_WEIGHT = 0.8
+EMBEDDING_WEIGHT = 0.5
 """How far being alike to the network's eye counts as being alike."""
 
 

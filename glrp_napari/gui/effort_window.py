@@ -11,7 +11,7 @@ from glrp_napari.gui.pieces import STYLE, make_label
 
 COLUMNS = ("Model", "Studies", "Slices accepted", "Voxels changed / slice", "Strokes / slice", "Minutes / slice")
 NONE_YET = "Nothing was corrected yet: segment a study, correct and accept slices, and the effort appears here."
-EXPLAINED = "How much of each accepted slice had to be changed. Pauses over 30 s do not count as work."
+EXPLAINED = "Voxels changed in each accepted slice, model after model. Pauses over 30 s do not count as work."
 
 
 class EffortWindow(QDialog):
