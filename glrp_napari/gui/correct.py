@@ -14,7 +14,7 @@ from glrp_napari.gui.pieces import Section, make_button, make_label, make_row, s
 from glrp_napari.gui.proposals import ProposalPart
 from glrp_napari.gui.shortcuts import KEYS
 from glrp_napari.gui.snapshot import Snapshot
-from glrp_napari.gui.words import describe_slice
+from glrp_napari.gui.words import describe_slice, describe_suggestion
 
 TOOLS = (("paint", "Brush", "P"), ("fill", "Fill", "F"), ("erase", "Erase", "E"), ("pan_zoom", "Move", "Z"))
 ACTIONS = (
@@ -69,6 +69,9 @@ class CorrectSection(Section):
         self.accept_slice = self._make_action("accept_slice", "Accept slice", "Keep this slice as a label")
         self.accept_frame = self._make_action("accept_frame", "Accept frame", "Keep all slices of this frame as labels")
         self.column.addLayout(make_row(self.accept_slice, self.accept_frame, stretch=(2, 1)))
+        self.suggest = self._make_action("next_suggestion", "Next suggestion", "Go to the slice most worth correcting")
+        self.why = make_label(role="quiet")
+        self.column.addLayout(make_row(self.suggest, self.why, stretch=(0, 1)))
 
     def draw(self, now: Snapshot, primary: bool) -> None:
         """Show a snapshot."""
@@ -84,6 +87,8 @@ class CorrectSection(Section):
         self.redo.setEnabled(bool(study and study.can_redo))
         self.accept_slice.setEnabled(bool(study and study.state in PENDING))
         self.accept_frame.setEnabled(bool(study and study.frame_pending))
+        self.suggest.setEnabled(bool(study and study.predicted))
+        self.why.setText(describe_suggestion(now.suggestion, study))
 
     def draw_tools(self, structure: int, mode: str, brush: int, contour: int, pushing: bool = False) -> None:
         """Show which structure and tool the mask layer has."""

@@ -8,11 +8,14 @@ from napari.viewer import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from glrp_napari.effort import ModelEffort, read_efforts, sum_by_model
 from glrp_napari.gui import asking
 from glrp_napari.gui.correct import CorrectSection
 from glrp_napari.gui.correcting import Correcting, release_keys
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.effort_keeping import EffortKeeping
+from glrp_napari.gui.effort_window import EffortWindow
 from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
@@ -27,6 +30,7 @@ from glrp_napari.gui.segmenting import Segmenting
 from glrp_napari.gui.series import SeriesChoice
 from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
+from glrp_napari.gui.suggesting import Suggesting
 from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
@@ -52,6 +56,8 @@ class CardiacDock(QWidget):
         self.learning = Learning(self.workplace)
         self.correcting = Correcting(self.workplace, self.drafting)
         self.watching = Watching(self.workplace)
+        self.suggesting = Suggesting(self.workplace)
+        self.effort = EffortKeeping(self.workplace)
         self.masks = MaskLoading(self.workplace, self)
         self.measuring = Measuring(self.workplace)
         self.figures = Figures(self.workplace, self.measuring, self)
@@ -141,6 +147,9 @@ class CardiacDock(QWidget):
         self._viewer.layers.events.removing.connect(self._on_layer_removing)
         self.playback.bind()
         self.correcting.bind(self._viewer)
+        moves, touch = self._viewer.mouse_move_callbacks, self.effort.touch
+        moves.append(touch)
+        self.destroyed.connect(lambda: moves.remove(touch))
         watched = ((self._viewer.dims.events.current_step, self._on_step),)
         watched += ((self._viewer.layers.events.removing, self._on_layer_removing),)
         self.destroyed.connect(partial(release, self.workplace, self._viewer, watched, self.playback.unbind))
@@ -170,6 +179,8 @@ class CardiacDock(QWidget):
         self.correct.tool_chosen.connect(self.correcting.choose_tool)
         self.correct.brush_changed.connect(self.correcting.set_brush)
         self._connect_correct()
+        self.correcting.offer(next_suggestion=lambda _study: self.suggesting.go_next())
+        self.learn.effort_wanted.connect(self._on_effort_wanted)
         self.learn.finetune_wanted.connect(self.learning.start)
         self.learn.use_wanted.connect(self.learning.use_candidate)
         self.learn.remove_wanted.connect(self.workplace.remove_label)
@@ -229,6 +240,7 @@ class CardiacDock(QWidget):
             self.playback.loop(first, last, len(study.states))
 
     def _on_step(self, _event: object) -> None:
+        self.effort.touch()
         if self.workplace.study is not None:
             self.correct.draw_place(self.workplace.look())
             self.draw_proposals()
@@ -255,6 +267,15 @@ class CardiacDock(QWidget):
             self.workplace.change_session(path)
             if self._remembers:
                 remember_session(self.workplace.now.session)
+
+    def _on_effort_wanted(self) -> None:
+        folder = self.workplace.now.session.folder
+        self.workplace.writers.run(  # in their order: what was accepted last is in the ledger
+            lambda: sum_by_model(read_efforts(folder)), self._show_effort, self.workplace.tell
+        )
+
+    def _show_effort(self, models: tuple[ModelEffort, ...]) -> None:
+        EffortWindow(models, self).show()
 
     def _on_label_chosen(self, label: Label) -> None:
         now = self.workplace.look()

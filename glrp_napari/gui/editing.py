@@ -19,6 +19,7 @@ from glrp_napari.gui.words import describe_function
 from glrp_napari.library import Accepted
 from glrp_napari.masks import interpolate_slices
 from glrp_napari.measure import UNCHOSEN, Phases
+from glrp_napari.suggest import Segmented
 
 BY_PERSON = (SliceState.EDITED, SliceState.ACCEPTED, SliceState.CORRECTED)
 
@@ -39,6 +40,8 @@ class OpenStudy:
         self.mask: Labels = make_mask_layer(np.zeros(self.cine.images.shape, np.uint8), self.cine, image)
         self.history = EditHistory(self.mask, self.states)
         self.uncertainty: Image | None = None
+        self.left_by_run: Segmented | None = None
+        """What the runs left beside the mask, None before the first."""
         self.segmented_by: str | None = None
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
@@ -77,6 +80,16 @@ class OpenStudy:
         keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
         return len(mask) - len(keep)
+
+    def keep_view(self, frame: int, uncertainty: NDArray[np.float16], embedding: NDArray[np.float32]) -> None:
+        """Keep a run's doubt (Z, Y, X) and the network's view (Z, C) of a frame; another network's view begins anew."""
+        left, width = self.left_by_run, embedding.shape[1]
+        if left is None or left.embedding is None or left.embedding.shape[2] != width:
+            doubt = np.zeros(self.mask.data.shape, np.float16) if left is None else left.uncertainty
+            views = np.zeros((*self.states.shape, width), np.float32)
+            self.left_by_run = left = Segmented(self.mask.data, doubt, self.states, views)
+        left.uncertainty[frame] = uncertainty
+        left.embedding[frame] = embedding
 
     def show_uncertainty(self, frame: int, uncertainty: NDArray[np.float16]) -> None:
         """Put a frame (Z, Y, X) into the uncertainty layer, which is made at the first one."""

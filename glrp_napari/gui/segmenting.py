@@ -67,9 +67,11 @@ class Segmenting(QObject):
         if study is None or study is not self._workplace.study:
             return
         self._taken += study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
+        uncertainty = np.load(event.uncertainty)
+        study.keep_view(event.frame, uncertainty, np.load(event.embedding))
         if self._choice.uncertainty:
-            study.show_uncertainty(event.frame, np.load(event.uncertainty))
-        for path in (event.mask, event.uncertainty):
+            study.show_uncertainty(event.frame, uncertainty)
+        for path in (event.mask, event.uncertainty, event.embedding):
             path.unlink(missing_ok=True)
         self._workplace.changed.emit()
 

@@ -9,6 +9,7 @@ from glrp_napari.library import Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
 from glrp_napari.session import Session
+from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
 UNDECIDED = Reading()
@@ -61,6 +62,7 @@ class Snapshot:
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
+    suggestion: Suggestion | None = None
 
 
 def choose_next(now: Snapshot) -> Step:
