@@ -18,6 +18,7 @@ from glrp_napari.refine import CrfSettings
 from glrp_napari.report import StudyReport
 from glrp_napari.table import summarise, write_csv, write_table
 from glrp_napari.writing.atomic import write_atomically
+from glrp_napari.writing.folders import check_folder
 
 SUMMARY, FAILURES, RECORD = "summary.csv", "failures.csv", "cohort.json"
 CohortFrames = Literal["all", "ed-es"]
@@ -75,7 +76,7 @@ def claim_folder(out: Path, model: Model, frames: CohortFrames, crf: CrfSettings
     if path.exists() and (found := _read_recipe(path)) != recipe:
         shown = "another recipe" if found is None else f"results of {_show(found)}"
         raise ValueError(f"{out}: found {shown}, expected those of {_show(recipe)}: choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out)
     write_atomically(path, recipe.model_dump_json(indent=2).encode() + b"\n")
 
 
