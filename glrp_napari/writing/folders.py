@@ -23,14 +23,10 @@ def check_folder(folder: Path, answer_s: float = ANSWER_S) -> None:
     try:
         answer.result(answer_s)
     except NoAnswer:
-        raise OSError(
-            f"{folder}: found no answer in {answer_s:.0f} s (a drive that is gone?), expected a folder"
-        ) from None
+        raise OSError(f"{folder}: no answer in {answer_s:.0f} s, expected a folder; is its drive connected?") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise OSError(
-            f"{folder}: found that nothing can be written there ({reason}), expected a folder that is yours to write in"
-        ) from None
+        raise OSError(f"{folder}: nothing can be written there ({reason}), expected a folder to write in") from None
 
 
 def _try_out(folder: Path, answer: Future[None]) -> None:
