@@ -7,7 +7,7 @@ What nobody decided is as found: ED and ES from the volumes, base and apex as `e
 insertion points from the mask. A frame that holds no label is one that is not segmented.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glrp_napari.cine import Cine, Mask, Positive, Structure, with_heart_rate
 from glrp_napari.curves import VolumeCurve, fit_curve
-from glrp_napari.extent import Extent, Slices, keep_inside, propose_extent
+from glrp_napari.extent import Extent, Slices, find_apex_first, keep_inside, propose_extent
 from glrp_napari.measure import UNCHOSEN, Function, Phases, find_phases, measure_function, measure_volumes
 from glrp_napari.norms import Judgement, Quantity, Sex, judge_function, measure_bsa
 from glrp_napari.segments import Insertions, find_insertions
@@ -55,6 +55,7 @@ class Measurements(BaseModel):
 
     `extents` and `insertions` are those that the numbers rest on at ED and ES, decided or found; `judged` compares with
     the published ranges and is empty without a sex. A curve is None, `segments` is empty, where they are missing.
+    `apex_first` says at which end of the stack the apex lies (None: unknown).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +67,7 @@ class Measurements(BaseModel):
     rv_curve: VolumeCurve | None = None
     segments: tuple[SegmentThickness, ...] = ()
     judged: dict[Quantity, Judgement] = {}
+    apex_first: bool | None = None
     missing: tuple[str, ...] = ()
 
 
@@ -104,6 +106,7 @@ def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
         rv_curve=rv_curve,
         segments=segments or (),
         judged=judge_function(function, reading.sex, reading.age_years) if reading.sex else {},
+        apex_first=None if phases.ed is None else find_apex_first(mask[phases.ed]),
         missing=tuple(dict.fromkeys(missing)),
     )
 
@@ -117,14 +120,24 @@ def _crop(mask: Mask) -> Mask:
 
 
 def settle_phases(cine: Cine, mask: Mask, reading: Reading, segmented: list[int], missing: list[str]) -> Phases:
-    """ED and ES as decided, else as found; a decision for a frame that is not segmented is passed over and named."""
+    """ED and ES as decided, else as found; a decision for a frame that is not segmented is passed over and named.
+
+    They are found where the LV is in every frame: a base that comes and goes is no contraction.
+    """
     chosen = {}
     for name, frame in reading.phases._asdict().items():
         if frame is not None and frame not in segmented:
             missing.append(f"{name.upper()} is set to frame {frame + 1}, which is not segmented.")
             frame = None
         chosen[name] = frame
-    return find_phases(mask, cine.geometry, segmented, Phases(**chosen))
+    return find_phases(mask[:, _find_core(mask, segmented)], cine.geometry, segmented, Phases(**chosen))
+
+
+def _find_core(mask: Mask, segmented: Sequence[int]) -> slice:
+    """The slices that are the LV's in every segmented frame, by proposal; all where there is none."""
+    proposed = [slices for t in segmented if (slices := propose_extent(mask[t]).lv) is not None]
+    first, last = max((s[0] for s in proposed), default=0), min((s[1] for s in proposed), default=-1)
+    return slice(first, last + 1) if first <= last else slice(None)
 
 
 def settle_extents(cine: Cine, mask: Mask, reading: Reading, phases: Phases, segmented: list[int]) -> dict[int, Extent]:

@@ -34,11 +34,15 @@ Frames = Literal["all", "ed-es"] | Sequence[int]
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """One segmented frame: `mask` uint8 (Z, Y, X) and `uncertainty` float16 (Z, Y, X), entropy over its maximum."""
+    """One segmented frame: `mask` uint8 (Z, Y, X) and `uncertainty` float16 (Z, Y, X), entropy over its maximum.
+
+    `embedding` float32 (Z, C) is how the network sees each slice: the first network's last encoder map, averaged.
+    """
 
     frame: int
     mask: Mask
     uncertainty: NDArray[np.float16]
+    embedding: NDArray[np.float32]
 
 
 class Segmenter:
@@ -58,6 +62,10 @@ class Segmenter:
 
     def predict(self, slices: Tensor) -> Generator[Notice, None, Tensor]:
         """Class probabilities (N, C, S, S) on the CPU of z-scored slices (N, S, S); yields notices of stepping down."""
+        return (yield from self.look(slices))[0]
+
+    def look(self, slices: Tensor) -> Generator[Notice, None, tuple[Tensor, Tensor]]:
+        """As `predict`, and with it the embeddings (N, width · 16) that the first network has of the slices."""
         while True:
             try:
                 return self._run(slices)
@@ -70,15 +78,18 @@ class Segmenter:
                 yield Notice(text=sentence)
 
     @torch.inference_mode()
-    def _run(self, slices: Tensor) -> Tensor:
+    def _run(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         place = self.placement
-        parts = []
+        parts, views = [], []
         for part in slices[:, None].split(place.batch):
             batch = part.to(place.device, memory_format=torch.channels_last)
             with torch.autocast(place.device.type, place.autocast, enabled=place.autocast is not None):
-                answers = [network(batch).float().softmax(1) for network in self._networks]
-            parts.append(fuse_probabilities(torch.stack(answers), self.fusion).cpu())
-        return torch.cat(parts)
+                first, view = self._networks[0].look(batch)
+                logits = [first, *(network(batch) for network in self._networks[1:])]
+                answers = torch.stack([each.float().softmax(1) for each in logits])
+            parts.append(fuse_probabilities(answers, self.fusion).cpu())
+            views.append(view.float().cpu())
+        return torch.cat(parts), torch.cat(views)
 
 
 def open_model(model: Model, placement: Placement) -> Segmenter:
@@ -124,7 +135,7 @@ def segment_frame(
 ) -> Generator[Notice, None, FrameResult]:
     """One frame (Z, Y, X) to its result on the native grid; yields notices."""
     slices = to_grid(torch.from_numpy(normalise_frame(frame)), grid)
-    predicted = yield from segmenter.predict(slices)
+    predicted, view = yield from segmenter.look(slices)
     probabilities = from_grid(predicted, grid)
     uncertainty = _measure_entropy(probabilities)
     probabilities = couple_slices(probabilities)
@@ -132,7 +143,7 @@ def segment_frame(
         refined = refine_probabilities(probabilities.numpy(), frame, grid.native_mm, crf)
         probabilities = torch.from_numpy(refined)
     mask = probabilities.argmax(1).to(torch.uint8).numpy()
-    return FrameResult(index, clean_mask(mask) if clean else mask, uncertainty)
+    return FrameResult(index, clean_mask(mask) if clean else mask, uncertainty, view.numpy())
 
 
 def _measure_entropy(probabilities: Tensor) -> NDArray[np.float16]:
