@@ -15,6 +15,12 @@ def ask_file(parent: QWidget, title: str, kinds: str) -> Path | None:
     return Path(name) if name else None
 
 
+def ask_files(parent: QWidget, title: str, kinds: str) -> list[Path]:
+    """Files to read; none where the dialog was left."""
+    names, _kind = QFileDialog.getOpenFileNames(parent, title, "", kinds)
+    return [Path(name) for name in names]
+
+
 def ask_folder(parent: QWidget, title: str) -> Path | None:
     """A folder, or None."""
     name = QFileDialog.getExistingDirectory(parent, title)

@@ -196,7 +196,7 @@ class CardiacDock(QWidget):
         self._viewer.window._qt_viewer.canvas.native.makeCurrent()
 
     def _on_load_mask(self) -> None:
-        if (path := asking.ask_file(self, "Load a mask", asking.MASKS)) is not None:
+        for path in asking.ask_files(self, "Load a mask, or several of single frames", asking.MASKS):
             self.masks.start(path)
 
     def _on_save_mask(self) -> None:

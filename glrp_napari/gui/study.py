@@ -94,17 +94,16 @@ class StudySection(Section):
                 ("A mask of this study (NIfTI, DICOM SEG)…", self.load_wanted.emit),
             ),
         )
-        _mask, self.seg_action, _table, _report = _add_menu(
+        _mask, self.seg_action, _table, _report, self.named_action = _add_menu(
             self.save_button,
             (
                 ("Mask (NIfTI)…", self.save_wanted.emit),
                 ("Mask (DICOM SEG, a file a frame)…", self.seg_wanted.emit),
                 ("Table of measurements (CSV, JSON)…", self.table_wanted.emit),
-                ("Report (PDF)…", lambda: self.report_wanted.emit(self.named_action.isChecked())),
+                ("Report (PDF)…", lambda: self.report_wanted.emit(False)),
+                ("Report with name and dates (PDF)…", lambda: self.report_wanted.emit(True)),
             ),
         )
-        self.named_action = self.save_button.menu().addAction("Name and dates on the report")
-        self.named_action.setCheckable(True)
 
     def _make_rate(self) -> QSpinBox:
         rate = QSpinBox()

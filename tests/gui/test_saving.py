@@ -75,7 +75,7 @@ def test_table_and_json_hold_the_readers_decisions(
     assert notice(drawn) == "Table saved."
 
 
-def test_the_report_is_two_pages_and_names_nobody_unless_ticked(
+def test_the_report_is_two_pages_and_names_nobody_unless_asked(
     drawn: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
@@ -86,10 +86,8 @@ def test_the_report_is_two_pages_and_names_nobody_unless_ticked(
         return export(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(saving, "export_report", watch)
-    choose(drawn, "Report", monkeypatch, tmp_path / "r.pdf")
-    drawn.dock.study.named_action.trigger()
-    choose(drawn, "Report", monkeypatch, tmp_path / "named.pdf")
-    drawn.dock.study.named_action.trigger()
+    choose(drawn, "Report (PDF)", monkeypatch, tmp_path / "r.pdf")
+    choose(drawn, "Report with name and dates", monkeypatch, tmp_path / "named.pdf")
     assert asked == [False, True]
     for name in ("r.pdf", "named.pdf"):
         assert (tmp_path / name).read_bytes().count(b"/Type /Page ") == 2
