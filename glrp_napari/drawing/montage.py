@@ -20,7 +20,7 @@ from glrp_napari.orientation import Display, find_display
 
 _MARGIN_MM = 20.0
 _GAP_MM = 3.0
-_TITLE_MM = 16.0
+_TITLE_MM = 20.0
 _CONTRAST = (1.0, 99.5)
 Region = tuple[slice, slice]
 

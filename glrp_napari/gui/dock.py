@@ -25,6 +25,7 @@ from glrp_napari.gui.measure import MeasureSection
 from glrp_napari.gui.measuring import Measuring
 from glrp_napari.gui.pieces import STYLE, make_button, make_label
 from glrp_napari.gui.playback import Playback
+from glrp_napari.gui.saving import Saving
 from glrp_napari.gui.segment import SegmentSection
 from glrp_napari.gui.segmenting import Segmenting
 from glrp_napari.gui.series import SeriesChoice
@@ -61,6 +62,7 @@ class CardiacDock(QWidget):
         self.masks = MaskLoading(self.workplace, self)
         self.measuring = Measuring(self.workplace)
         self.figures = Figures(self.workplace, self.measuring, self)
+        self.saving = Saving(self.workplace)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
         self.measure = MeasureSection()
@@ -163,6 +165,13 @@ class CardiacDock(QWidget):
         study.layer_wanted.connect(place.open_selected_layer)
         study.load_wanted.connect(self._on_load_mask)
         study.save_wanted.connect(self._on_save_mask)
+        study.seg_wanted.connect(self._on_save_seg)
+        study.table_wanted.connect(self._on_save_table)
+        study.report_wanted.connect(self._on_save_report)
+        study.cancelled.connect(self.saving.cancel)
+        self.saving.began.connect(study.progress.begin)
+        self.saving.advanced.connect(study.progress.advance)
+        self.saving.ended.connect(study.progress.end)
         study.session_wanted.connect(self._on_change_session)
         study.restore_wanted.connect(self.drafting.restore)
         study.discard_wanted.connect(self.drafting.discard)
@@ -254,7 +263,7 @@ class CardiacDock(QWidget):
         self._viewer.window._qt_viewer.canvas.native.makeCurrent()
 
     def _on_load_mask(self) -> None:
-        if (path := asking.ask_file(self, "Load a mask", asking.MASKS)) is not None:
+        for path in asking.ask_files(self, "Load a mask, or several of single frames", asking.MASKS):
             self.masks.start(path)
 
     def _on_save_mask(self) -> None:
@@ -262,11 +271,27 @@ class CardiacDock(QWidget):
         if (path := asking.ask_target(self, "Save the mask", name)) is not None:
             self.workplace.save_mask(path, self.drafting.begin_saving())
 
+    def _on_save_seg(self) -> None:
+        if (folder := asking.ask_folder(self, "Save a DICOM SEG a frame in")) is not None:
+            self.saving.save_seg(folder)
+
+    def _on_save_table(self) -> None:
+        name = f"{self.workplace.look().study.name}.csv"
+        if (path := asking.ask_target(self, "Save the table", name, asking.CSV)) is not None:
+            self.saving.save_table(path)
+
+    def _on_save_report(self, with_patient: bool) -> None:
+        name = f"{self.workplace.look().study.name}_report.pdf"
+        if (path := asking.ask_target(self, "Save the report", name, asking.PDF)) is not None:
+            self.saving.save_report(path, with_patient)
+
     def _on_change_session(self) -> None:
         if (path := asking.ask_folder(self, "Keep labels, models and drafts in")) is not None:
-            self.workplace.change_session(path)
-            if self._remembers:
-                remember_session(self.workplace.now.session)
+            self.workplace.try_session(path, self._remember)
+
+    def _remember(self) -> None:
+        if self._remembers:
+            remember_session(self.workplace.now.session)
 
     def _on_effort_wanted(self) -> None:
         folder = self.workplace.now.session.folder

@@ -109,6 +109,32 @@ class OpenStudy:
         """Take over a draft's mask and states as one step."""
         self.write_slices({place: draft.mask[place] for place in np.ndindex(*self.states.shape)})
         self.states[:] = draft.states
+        self._take_decisions(draft)
+
+    def resume(self, draft: Draft) -> None:
+        """Be what the study was when it was closed; that is no step to take back."""
+        self.mask.data[:] = draft.mask
+        self.states[:] = draft.states
+        self.mask.refresh(extent=False)
+        self._take_decisions(draft)
+        if draft.view is not None:
+            self.go(*draft.view)
+
+    def draft(self, saved_at: str, closed: bool) -> Draft:
+        """The study as it is now, to be kept."""
+        return Draft(
+            mask=self.mask.data.copy(),
+            states=self.states.copy(),
+            saved_at=saved_at,
+            reading=self.reading,
+            view=self.place,
+            model=self.segmented_by,
+            closed=closed,
+        )
+
+    def _take_decisions(self, draft: Draft) -> None:
+        self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
+        self.reading, self.segmented_by = draft.reading, draft.model
 
     def copy_slice_before(self) -> None:
         """Copy the mask of the slice before onto this one."""
@@ -176,6 +202,7 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         name=study.cine.source.name,
         line=describe(study.cine),
         warnings=study.cine.warnings,
+        is_dicom=study.loaded.cine.source.format == "DICOM",
         rate_unknown=study.loaded.cine.rr_ms is None and len(study.states) > 1,
         hash=study.loaded.hash,
         frames=study.states.shape[0],

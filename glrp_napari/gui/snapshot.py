@@ -26,6 +26,7 @@ class StudyShown:
     hash: str
     frames: int
     slices: int
+    is_dicom: bool = False
     rate_unknown: bool = False
     frame: int = 0
     slice: int = 0

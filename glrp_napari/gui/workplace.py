@@ -26,6 +26,7 @@ from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.library import Label, accept_slices, list_labels, remove_label
 from glrp_napari.models import Model, list_models
 from glrp_napari.session import Session
+from glrp_napari.writing.folders import check_folder
 from glrp_napari.writing.masks import write_mask
 
 
@@ -82,6 +83,15 @@ class Workplace(QObject):
         self._scratches.append(Scratch(self.now.session.scratch))
         self.list_session()
         self.session_changed.emit()
+
+    def try_session(self, folder: Path, taken: Callable[[], None]) -> None:
+        """Change to `folder` if files can be kept there, else say why not; `taken` comes then."""
+
+        def take(_none: object) -> None:
+            self.change_session(folder)
+            taken()
+
+        self.readers.run(lambda: check_folder(folder), take, self.tell)
 
     def list_session(self) -> None:
         """Look into the session folder: labels and models; sweep up what windows that crashed have left."""
@@ -223,7 +233,8 @@ class Workplace(QObject):
         orient_viewer(self.viewer, loaded.cine)
         self.study.go(0, loaded.cine.images.shape[1] // 2)
         self.jobs.prepare()
-        self.update(opening=False, draft_from=loaded.draft.saved_at if loaded.draft else "", model_changed=False)
+        offered = loaded.draft is not None and not loaded.draft.closed
+        self.update(opening=False, draft_from=loaded.draft.saved_at if offered else "", model_changed=False)
         self.opened.emit(self.study)
 
     def _on_open_failed(self, error: Exception) -> None:
@@ -260,5 +271,5 @@ class Workplace(QObject):
     def _on_layer_removed(self, event: Any) -> None:
         layer: Layer = event.value
         if self.study is not None and not self._closed and layer in (self.study.image, self.study.mask):
-            self.tell("A layer of the study was removed, so the study was closed. Corrections are kept as a draft.")
+            self.tell("A layer of the study was removed, so the study was closed. Open it again to go on.")
             self.close_study()

@@ -35,13 +35,21 @@ def drafts(window: Window) -> Path:
 
 
 def find_draft(window: Window, cine: Cine, study: str) -> np.ndarray | None:
+    """The mask of the draft that would be offered."""
     draft = load_draft(drafts(window), study, cine)
-    return None if draft is None else draft.mask
+    return None if draft is None or draft.closed else draft.mask
 
 
 def reopen(window: Window, cine: Cine) -> None:
+    """Open a study again as after a crash: what is on disk is what was there before it was closed."""
+    save_draft_now(window)
+    saved = {path: path.read_bytes() for path in drafts(window).iterdir()}
     window.dock.workplace.close_study()
     window.settle()
+    for path in drafts(window).iterdir():
+        path.unlink()
+    for path, data in saved.items():
+        path.write_bytes(data)
     window.open(cine)
 
 
