@@ -6,6 +6,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
 MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
+ARCHIVES = "Labels (*.zip)"
 
 
 def ask_file(parent: QWidget, title: str, kinds: str) -> Path | None:
@@ -26,3 +27,9 @@ def ask_target(parent: QWidget, title: str, suggestion: str) -> Path | None:
     if not name:
         return None
     return Path(name) if name.endswith((".nii", ".nii.gz")) else Path(f"{name}.nii.gz")
+
+
+def ask_archive(parent: QWidget, title: str, suggestion: str) -> Path | None:
+    """A .zip file to write, or None."""
+    name, _kind = QFileDialog.getSaveFileName(parent, title, suggestion, ARCHIVES)
+    return None if not name else Path(name if name.endswith(".zip") else f"{name}.zip")

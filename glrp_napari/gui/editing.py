@@ -143,6 +143,7 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         frame=frame,
         slice=level,
         state=SliceState(study.states[frame, level]),
+        states=study.states.tobytes(),
         predicted=int(np.count_nonzero(study.states)),
         edited=int(np.count_nonzero(study.states == SliceState.EDITED)),
         frame_pending=len(study.acceptable(whole_frame=True)),

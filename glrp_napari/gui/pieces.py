@@ -1,10 +1,10 @@
 """Small widgets the sections share: buttons that leave the focus on the image, a progress row, a loss curve."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from glrp_napari.gui.words import describe_left
 
@@ -57,15 +57,24 @@ def make_row(*widgets: QWidget, stretch: Sequence[int] = ()) -> QHBoxLayout:
     return row
 
 
+def add_menu(button: QPushButton, entries: Sequence[tuple[str, Callable[[], None]]]) -> None:
+    """Give a button a menu of texts and what they do."""
+    menu = QMenu(button)
+    for text, action in entries:
+        menu.addAction(text).triggered.connect(lambda _checked=False, action=action: action())
+    button.setMenu(menu)
+
+
 class Section(QWidget):
-    """A titled part of the dock; parts are added to `column`."""
+    """A titled part of the dock; parts are added to `column`, rare things to the `heading` beside the title."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(6, 0, 6, 2)
         self.column.setSpacing(4)
-        self.column.addWidget(make_label(title, "title"))
+        self.heading = make_row(make_label(title, "title"), stretch=(1,))
+        self.column.addLayout(self.heading)
 
 
 class ProgressRow(QWidget):

@@ -1,11 +1,11 @@
 """The section Study: opening, what was opened in words, the mask's file, and the session folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFrame, QMenu, QSpinBox, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFrame, QSpinBox, QVBoxLayout
 
-from glrp_napari.gui.pieces import Section, make_button, make_label, make_row, set_primary
+from glrp_napari.gui.pieces import Section, add_menu, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_draft, describe_warnings
 
@@ -75,7 +75,7 @@ class StudySection(Section):
         self.session.setText(f"Labels and models: {now.session.folder}")
 
     def _fill_menus(self) -> None:
-        _add_menu(
+        add_menu(
             self.open_button,
             (
                 ("File (NIfTI, NRRD, MHA, DICOM)…", self.file_wanted.emit),
@@ -83,7 +83,7 @@ class StudySection(Section):
                 ("The image layer selected in napari", self.layer_wanted.emit),
             ),
         )
-        _add_menu(
+        add_menu(
             self.mask_button,
             (
                 ("Save mask…", self.save_wanted.emit),
@@ -113,10 +113,3 @@ class StudySection(Section):
         column.addWidget(self.draft_text)
         column.addLayout(make_row(self.restore, self.discard))
         return bar
-
-
-def _add_menu(button: object, entries: Sequence[tuple[str, Callable[[], None]]]) -> None:
-    menu = QMenu(button)
-    for text, action in entries:
-        menu.addAction(text).triggered.connect(lambda _checked=False, action=action: action())
-    button.setMenu(menu)

@@ -153,6 +153,6 @@ def test_a_malformed_label_leaves_the_models_and_is_named(shared_window: Window,
     place.change_session(tmp_path / "session")
     window.settle()
     assert [model.card.name for model in place.now.models] == ["base"]
-    assert "abc-t000-z000.json" in window.dock._notice_text.text()
+    assert "abc-t000-z000.json" in window.dock.learn.library.damaged.text.text()
     place.change_session(before)
     window.settle()
