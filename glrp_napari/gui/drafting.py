@@ -1,6 +1,7 @@
 """Keeping a draft of the open study's corrections: when painting pauses, every 30 s, and at closing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from glrp_napari.autosave import Draft, discard_draft, discard_up_to, save_draft, set_aside
 from glrp_napari.gui.editing import BY_PERSON, OpenStudy
+from glrp_napari.gui.history import unpack
 from glrp_napari.gui.workplace import Workplace
 
 PAUSE_MS = 1500
@@ -47,11 +49,13 @@ class Drafting(QObject):
             return
         self._dirty = False
         draft = Draft(study.mask.data.copy(), study.states.copy(), datetime.now(UTC).isoformat(timespec="seconds"))
+        predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
         folder, loaded, protect = self._workplace.now.session.drafts, study.loaded, self._protect_offered(study)
 
         def write() -> None:
             protect()
-            save_draft(folder, loaded.hash, loaded.cine, draft)
+            answers = {place: unpack(packed, shape) for place, packed in predicted.items()}
+            save_draft(folder, loaded.hash, loaded.cine, replace(draft, predicted=answers))
             after()
 
         def give_up(error: Exception) -> None:

@@ -81,6 +81,7 @@ class OpenStudy:
         """Take over a draft's mask and states as one step."""
         self.write_slices({place: draft.mask[place] for place in np.ndindex(*self.states.shape)})
         self.states[:] = draft.states
+        self.history.set_predicted(draft.predicted)
 
     def copy_slice_before(self) -> None:
         """Copy the mask of the slice before onto this one."""

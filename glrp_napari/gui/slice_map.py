@@ -140,6 +140,7 @@ class SliceMap(QWidget):
         self.grid = SliceGrid()
         self.chosen = self.grid.chosen
         self.legend = make_label(role="quiet")
+        self.legend.setStyleSheet("font-size: 11px")  # one line, beside a scroll bar too
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         shown = [(COLOURS[state], name) for state, name in MAP_NAMES.items()]
         self.legend.setText(" ".join(f'<span style="color:{colour}">■</span>&nbsp;{name}' for colour, name in shown))
