@@ -28,7 +28,7 @@ from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
-from glrp_napari.session import Session, default_session, remember_session
+from glrp_napari.session import Session, default_reader, default_session, remember_reader, remember_session
 
 WIDTH = 330
 
@@ -51,6 +51,9 @@ class CardiacDock(QWidget):
         self.correcting = Correcting(self.workplace, self.drafting)
         self.masks = MaskLoading(self.workplace, self)
         self.library = LibraryCare(self.workplace, self)
+        if self._remembers:
+            self.workplace.update(reader=default_reader())
+            self.library.reader_typed.connect(remember_reader)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
         self.slice_map = SliceMap()

@@ -3,7 +3,7 @@
 Knows the library's part of the section Learn and the objects behind it, nothing of fine-tuning itself.
 """
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from glrp_napari.gui.editing import OpenStudy
@@ -27,6 +27,8 @@ from glrp_napari.library import (
 
 class LibraryCare(QObject):
     """Joins the library's widgets with the workplace; `dialog` is the question on screen, if any."""
+
+    reader_typed = Signal(str)
 
     def __init__(self, workplace: Workplace, window: QWidget) -> None:
         super().__init__(workplace)
@@ -74,6 +76,7 @@ class LibraryCare(QObject):
     def _on_protocol_chosen(self, protocol: Protocol, reader: str) -> None:
         place, folder = self._workplace, self._workplace.now.session.labels
         place.update(reader=reader)
+        self.reader_typed.emit(reader)
         if place.may_write():
             place.writers.run(lambda: save_protocol(folder, protocol), lambda _none: None, place.tell)
 

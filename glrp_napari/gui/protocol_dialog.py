@@ -62,7 +62,7 @@ class ProtocolDialog(QDialog):
 
     def _lay_out(self) -> None:
         column, form = QVBoxLayout(self), QFormLayout()
-        column.addWidget(make_label("Each label accepted from now on carries these, and so does a model's card."))
+        column.addWidget(make_label("Each label accepted from now on carries these conventions."))
         for field, question in QUESTIONS.items():
             form.addRow(question, self.choices[field])
         form.addRow("Reader", self.reader)
