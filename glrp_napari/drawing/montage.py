@@ -147,6 +147,6 @@ def _draw_contours(axes: Axes, tile: Tile, labels: NDArray[np.generic], line: st
     wall = ndimage.binary_fill_holes(lv | (labels == Structure.MYO))
     pixel = np.array([tile.height, tile.width]) / labels.shape
     for structure, region in ((Structure.RV, rv), (Structure.MYO, wall), (Structure.LV, lv)):
-        for border in find_contours(np.pad(region, 1).astype(float), 0.5):  # type: ignore[no-untyped-call]
+        for border in find_contours(np.pad(region, 1).astype(float), 0.5):
             y, x = ((border - 0.5) * pixel + (tile.top, tile.left)).T
             axes.plot(x, y, line, color=COLOURS[structure], linewidth=0.9)

@@ -8,7 +8,7 @@ replays by plain indexing.
 
 import zlib
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -36,6 +36,8 @@ class EditHistory:
         self._future: deque[dict[Place, Standing]] = deque(maxlen=layer._history_limit)
         self._run: list[Any] | None = None
         self._ours = False
+        self.done_by_person: Callable[[], None] = lambda: None
+        """Called at each of a person's strokes and tools, which are effort."""
         layer.events.paint.connect(self._on_paint)
 
     @property
@@ -78,6 +80,8 @@ class EditHistory:
         atoms, before = self._put(slices, state)
         if atoms:
             self._append(atoms, before)
+        if atoms and state == SliceState.EDITED:
+            self.done_by_person()
         return bool(atoms)
 
     def begin_run(self) -> None:
@@ -153,6 +157,7 @@ class EditHistory:
         self._future.clear()
         for place in places:
             self.states[place] = SliceState.EDITED
+        self.done_by_person()
 
     def _swap_states(self, source: deque[dict[Place, Standing]], target: deque[dict[Place, Standing]]) -> None:
         if source:

@@ -5,7 +5,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from glrp_napari.gui.findings import FindingsPanel
 from glrp_napari.gui.library_bar import LibraryBar
-from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, set_primary
+from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_finetune, describe_label
 
@@ -18,6 +18,7 @@ class LearnSection(Section):
     use_wanted = Signal()
     remove_wanted = Signal(object)
     label_chosen = Signal(object)
+    effort_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("Learn")
@@ -30,6 +31,10 @@ class LearnSection(Section):
         self.labels.itemSelectionChanged.connect(self._on_selection)
         self.remove = make_button("Remove label", "Take the selected label out of the library")
         self.remove.clicked.connect(self._on_remove)
+        self.effort = make_button(
+            "Effort…", "How much correcting each model needed: voxels, strokes and minutes a slice"
+        )
+        self.effort.clicked.connect(self.effort_wanted)
         self.button = make_button(describe_finetune(0))
         self.button.setProperty("big", True)
         self.button.clicked.connect(self.finetune_wanted)
@@ -41,18 +46,10 @@ class LearnSection(Section):
         self.outcome = make_label()
         self.use = make_button("Use it", "Segment with the new model from now on; the old one stays in the list")
         self.use.clicked.connect(self.use_wanted)
-        for widget in (
-            self.library,
-            self.labels,
-            self.remove,
-            self.button,
-            self.findings,
-            self.curve,
-            self.progress,
-            self.validation,
-        ):
+        for widget in (self.library, self.labels, self.remove):
             self.column.addWidget(widget)
-        for widget in (self.outcome, self.use):
+        self.column.addLayout(make_row(self.button, self.effort, stretch=(1, 0)))
+        for widget in (self.findings, self.curve, self.progress, self.validation, self.outcome, self.use):
             self.column.addWidget(widget)
         self.curve.hide()
         self.validation.hide()

@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import SliceState
 from glrp_napari.library import DamagedRecord, Label
+from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
 from glrp_napari.session import Session
+from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
+UNDECIDED = Reading()
 Step = Literal["", "open", "segment", "accept", "finetune", "use"]
 
 
@@ -36,6 +40,9 @@ class StudyShown:
     result: str = ""
     can_undo: bool = False
     can_redo: bool = False
+    reading: Reading = UNDECIDED
+    measured: Measurements | None = None
+    phases: Phases = UNCHOSEN
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Snapshot:
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
+    suggestion: Suggestion | None = None
 
 
 def choose_next(now: Snapshot) -> Step:

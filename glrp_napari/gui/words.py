@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from glrp_napari.autosave import SliceState
+from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.lint import LabelFinding
 from glrp_napari.measure import Function
+from glrp_napari.suggest import Cause, Suggestion
 
 STATES: Mapping[SliceState, str] = {
     SliceState.UNTOUCHED: "not segmented yet",
@@ -15,6 +17,12 @@ STATES: Mapping[SliceState, str] = {
     SliceState.EDITED: "edited by you, not yet accepted",
     SliceState.ACCEPTED: "accepted as it was",
     SliceState.CORRECTED: "corrected and accepted",
+}
+
+CAUSES: Mapping[Cause, str] = {
+    "uncertain": "uncertain",
+    "flickers": "jumps from frame to frame",
+    "may end here": "unsure where it ends",
 }
 
 
@@ -38,6 +46,17 @@ def describe_slice(study: StudyShown) -> str:
 def describe_place(frame: int, level: int, state: SliceState) -> str:
     """A slice of a frame (from 0) and what it is."""
     return f"Slice {level + 1}, frame {frame + 1}: {STATES[state]}"
+
+
+def describe_suggestion(suggestion: Suggestion | None, study: StudyShown | None) -> str:
+    """Why the slice on screen was suggested, e.g. `RV base, frame 9: uncertain, 14 % of its volume`; else empty."""
+    if suggestion is None or study is None or (suggestion.frame, suggestion.slice) != (study.frame, study.slice):
+        return ""
+    where, why = f"frame {suggestion.frame + 1}", CAUSES[suggestion.cause]
+    if suggestion.structure is None:
+        return f"Empty slice, {suggestion.region}, {where}: {why}"
+    name = NAMES[suggestion.structure]
+    return f"{name} {suggestion.region}, {where}: {why}, {suggestion.share:.0%} of its volume".replace("%", " %")
 
 
 def describe_left(seconds: float | None) -> str:

@@ -41,6 +41,7 @@ class Workplace(QObject):
     not_opened = Signal()
     session_changed = Signal()
     closing = Signal()
+    accepted = Signal(object, object)
 
     def __init__(self, viewer: ViewerModel, session: Session, command: tuple[str, ...] = WORKER) -> None:
         super().__init__()
@@ -184,6 +185,7 @@ class Workplace(QObject):
             return
         before = {place: study.states[place] for place in study.acceptable(whole_frame)}
         accepted = study.accept(list(before))
+        self.accepted.emit(study, accepted)
         folder, loaded, model = self.now.session.labels, study.loaded, study.segmented_by
         self.changed.emit()
 

@@ -30,7 +30,7 @@ def test_the_whole_walk(window: Window) -> None:
     window.settle()
     assert (study.states == SliceState.PREDICTED).all()
     assert study.mask.data[3, 4, 8, 8] == 3
-    assert "ED" in dock.segment.result.text()
+    window.wait(lambda: "ED" in dock.segment.result.text())
     assert primaries(window) == ["Accept slice"]
 
     window.press(Qt.Key.Key_Q)
