@@ -25,7 +25,7 @@ from glrp_napari.cli_measure import register as register_measure
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
 from glrp_napari.export import export_numbers
-from glrp_napari.library import Accepted, accept_slices
+from glrp_napari.library import Accepted, accept_slices, claim_library
 from glrp_napari.models import DEFAULT_MODEL, find_model, list_models
 from glrp_napari.phantom import make_phantom
 from glrp_napari.progress import show_progress
@@ -134,7 +134,8 @@ def label(
     places = _choose_places(mask, labels, frames, slices)
     study_hash = hash_study(cine)
     accepted = [Accepted(t, z, "corrected", labels[t, z]) for t, z in places]
-    accept_slices(library, cine, accepted, study=study_hash)
+    with claim_library(library):
+        accept_slices(library, cine, accepted, study=study_hash)
     console.print(f"{len(places)} labels from {cine.source.name} in {library}")
 
 

@@ -6,7 +6,8 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
 MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm);;All files (*)"
-NIFTI, CSV, PDF = ".nii.gz", ".csv", ".pdf"
+NIFTI, CSV, PDF, ZIP = ".nii.gz", ".csv", ".pdf", ".zip"
+ARCHIVES = "Labels (*.zip)"
 
 
 def ask_file(parent: QWidget, title: str, kinds: str) -> Path | None:

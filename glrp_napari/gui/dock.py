@@ -20,6 +20,7 @@ from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
 from glrp_napari.gui.learning import Learning
+from glrp_napari.gui.library_care import LibraryCare
 from glrp_napari.gui.mask_loading import MaskLoading
 from glrp_napari.gui.measure import MeasureSection
 from glrp_napari.gui.measuring import Measuring
@@ -29,13 +30,14 @@ from glrp_napari.gui.saving import Saving
 from glrp_napari.gui.segment import SegmentSection
 from glrp_napari.gui.segmenting import Segmenting
 from glrp_napari.gui.series import SeriesChoice
+from glrp_napari.gui.slice_map import SliceMap
 from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
 from glrp_napari.gui.suggesting import Suggesting
 from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
-from glrp_napari.session import Session, default_session, remember_session
+from glrp_napari.session import Session, default_reader, default_session, remember_reader, remember_session
 
 WIDTH = 330
 
@@ -60,12 +62,17 @@ class CardiacDock(QWidget):
         self.suggesting = Suggesting(self.workplace)
         self.effort = EffortKeeping(self.workplace)
         self.masks = MaskLoading(self.workplace, self)
+        self.library = LibraryCare(self.workplace, self)
+        if self._remembers:
+            self.workplace.update(reader=default_reader())
+            self.library.reader_typed.connect(remember_reader)
         self.measuring = Measuring(self.workplace)
         self.figures = Figures(self.workplace, self.measuring, self)
         self.saving = Saving(self.workplace)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
         self.measure = MeasureSection()
+        self.slice_map = SliceMap()
         self._lay_out()
         self._connect_workplace()
         self._connect_study()
@@ -79,6 +86,7 @@ class CardiacDock(QWidget):
         step = choose_next(now)
         self.study.draw(now, step == "open")
         self.segment.draw(now, step == "segment")
+        self.slice_map.draw(now.study)
         self.correct.draw(now, step == "accept" and not self.correcting.following.proposals)
         self.draw_proposals()
         self.learn.draw(now, step == "finetune", step == "use")
@@ -114,7 +122,8 @@ class CardiacDock(QWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(4)
-        for widget in (self._make_notice(), self.study, self.segment, self.correct, self.learn, self.measure):
+        sections = (self.study, self.segment, self.slice_map, self.correct, self.learn, self.measure)
+        for widget in (self._make_notice(), *sections):
             column.addWidget(widget)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -184,16 +193,20 @@ class CardiacDock(QWidget):
         self.segment.model_chosen.connect(self.workplace.choose_model)
         self.segmenting.began.connect(lambda: self.segment.progress.begin("Starting…"))
         self.segmenting.advanced.connect(self.segment.progress.advance)
+        self.slice_map.chosen.connect(self._on_place_chosen)
         self.correct.wanted.connect(self.correcting.do)
         self.correct.tool_chosen.connect(self.correcting.choose_tool)
         self.correct.brush_changed.connect(self.correcting.set_brush)
         self._connect_correct()
         self.correcting.offer(next_suggestion=lambda _study: self.suggesting.go_next())
         self.learn.effort_wanted.connect(self._on_effort_wanted)
-        self.learn.finetune_wanted.connect(self.learning.start)
+        self.library.connect_section(self.learn)
+        self.library.linting.passed.connect(self.learning.start)
+        self.learn.findings.anyway.connect(self.learning.start)
         self.learn.use_wanted.connect(self.learning.use_candidate)
         self.learn.remove_wanted.connect(self.workplace.remove_label)
-        self.learn.label_chosen.connect(self._on_label_chosen)
+        for chosen in (self.learn.label_chosen, self.learn.findings.label_chosen):
+            chosen.connect(self._on_label_chosen)
         self.learning.began.connect(self.learn.begin)
         self.learning.advanced.connect(self.learn.progress.advance)
         self.learning.lost.connect(self.learn.curve.add)
@@ -251,7 +264,9 @@ class CardiacDock(QWidget):
     def _on_step(self, _event: object) -> None:
         self.effort.touch()
         if self.workplace.study is not None:
-            self.correct.draw_place(self.workplace.look())
+            now = self.workplace.look()
+            self.correct.draw_place(now)
+            self.slice_map.draw(now.study)
             self.draw_proposals()
 
     def _on_layer_removing(self, _event: object) -> None:
@@ -293,6 +308,10 @@ class CardiacDock(QWidget):
         if self._remembers:
             remember_session(self.workplace.now.session)
 
+    def _on_place_chosen(self, frame: int, level: int) -> None:
+        if self.workplace.study is not None:
+            self.workplace.study.go(frame, level)
+
     def _on_effort_wanted(self) -> None:
         folder = self.workplace.now.session.folder
         self.workplace.writers.run(  # in their order: what was accepted last is in the ledger
@@ -306,6 +325,8 @@ class CardiacDock(QWidget):
         now = self.workplace.look()
         if now.study is not None and now.study.hash == label.study:
             self.workplace.study.go(label.frame, label.slice)
+        else:
+            self.tell("Open the study of this label to see it.")
 
 
 def release(

@@ -4,6 +4,7 @@ After a crash the draft is offered; after closing in good order the study is as 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 from glrp_napari.assessment import Reading
 from glrp_napari.autosave import Draft, discard_draft, discard_up_to, load_draft, save_draft, set_aside
 from glrp_napari.gui.editing import BY_PERSON, OpenStudy
+from glrp_napari.gui.history import unpack
 from glrp_napari.gui.workplace import Workplace
 
 PAUSE_MS = 1500
@@ -64,11 +66,13 @@ class Drafting(QObject):
     def _write(self, study: OpenStudy, closed: bool, after: Callable[[], None]) -> None:
         self._dirty = False
         draft = study.draft(datetime.now(UTC).isoformat(timespec="seconds"), closed)
+        predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
         folder, loaded, protect = self._workplace.now.session.drafts, study.loaded, self._protect_offered(study)
 
         def write() -> None:
             protect()
-            save_draft(folder, loaded.hash, loaded.cine, draft)
+            answers = {place: unpack(packed, shape) for place, packed in predicted.items()}
+            save_draft(folder, loaded.hash, loaded.cine, replace(draft, predicted=answers))
             after()
 
         def give_up(error: Exception) -> None:

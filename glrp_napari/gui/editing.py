@@ -135,6 +135,7 @@ class OpenStudy:
     def _take_decisions(self, draft: Draft) -> None:
         self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
         self.reading, self.segmented_by = draft.reading, draft.model
+        self.history.set_predicted(draft.predicted)
 
     def copy_slice_before(self) -> None:
         """Copy the mask of the slice before onto this one."""
@@ -210,6 +211,7 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         frame=frame,
         slice=level,
         state=SliceState(study.states[frame, level]),
+        states=study.states.tobytes(),
         predicted=int(np.count_nonzero(study.states)),
         edited=int(np.count_nonzero(study.states == SliceState.EDITED)),
         frame_pending=len(study.acceptable(whole_frame=True)),

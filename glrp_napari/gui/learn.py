@@ -3,6 +3,8 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from glrp_napari.gui.findings import FindingsPanel
+from glrp_napari.gui.library_bar import LibraryBar
 from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_finetune, describe_label
@@ -20,6 +22,8 @@ class LearnSection(Section):
 
     def __init__(self) -> None:
         super().__init__("Learn")
+        self.library = LibraryBar()
+        self.heading.addWidget(self.library.menu)
         self.labels = QListWidget()
         self.labels.setMaximumHeight(92)
         self.labels.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -34,6 +38,7 @@ class LearnSection(Section):
         self.button = make_button(describe_finetune(0))
         self.button.setProperty("big", True)
         self.button.clicked.connect(self.finetune_wanted)
+        self.findings = FindingsPanel()
         self.curve = Sparkline()
         self.progress = ProgressRow()
         self.progress.cancelled.connect(self.cancelled)
@@ -41,10 +46,10 @@ class LearnSection(Section):
         self.outcome = make_label()
         self.use = make_button("Use it", "Segment with the new model from now on; the old one stays in the list")
         self.use.clicked.connect(self.use_wanted)
-        for widget in (self.labels, self.remove):
+        for widget in (self.library, self.labels, self.remove):
             self.column.addWidget(widget)
         self.column.addLayout(make_row(self.button, self.effort, stretch=(1, 0)))
-        for widget in (self.curve, self.progress, self.validation, self.outcome, self.use):
+        for widget in (self.findings, self.curve, self.progress, self.validation, self.outcome, self.use):
             self.column.addWidget(widget)
         self.curve.hide()
         self.validation.hide()
@@ -74,6 +79,7 @@ class LearnSection(Section):
         self.outcome.setText(now.outcome if now.outcome or now.labels else "Accept slices; the model learns from them.")
         self.outcome.setVisible(bool(self.outcome.text()))
         self.use.setVisible(bool(now.candidate))
+        self.library.draw(now)
         self._draw_labels(now)
 
     def _draw_labels(self, now: Snapshot) -> None:

@@ -1,10 +1,20 @@
 """Small widgets the sections share: buttons that leave the focus on the image, a progress row, a loss curve."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAction,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from glrp_napari.gui.words import describe_left
 
@@ -59,6 +69,16 @@ def make_row(*widgets: QWidget, stretch: Sequence[int] = ()) -> QHBoxLayout:
     for index, widget in enumerate(widgets):
         row.addWidget(widget, stretch[index] if index < len(stretch) else 0)
     return row
+
+
+def add_menu(button: QPushButton, entries: Sequence[tuple[str, Callable[[], None]]]) -> list[QAction]:
+    """Give a button a menu of texts and what they do; returns its entries."""
+    menu = QMenu(button)
+    actions = [menu.addAction(text) for text, _act in entries]
+    for action, (_text, act) in zip(actions, entries, strict=True):
+        action.triggered.connect(lambda _checked=False, act=act: act())
+    button.setMenu(menu)
+    return actions
 
 
 class Section(QWidget):

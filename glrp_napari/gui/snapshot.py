@@ -5,7 +5,7 @@ from typing import Literal
 
 from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import SliceState
-from glrp_napari.library import Label
+from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
 from glrp_napari.session import Session
@@ -18,7 +18,10 @@ Step = Literal["", "open", "segment", "accept", "finetune", "use"]
 
 @dataclass(frozen=True)
 class StudyShown:
-    """The open study in words, and what its slices are: counts by state, and the state of the slice on screen."""
+    """The open study in words, and what its slices are: counts by state, and the state of the slice on screen.
+
+    `states` are those of all slices, (T, Z) in its order, one byte a `SliceState`.
+    """
 
     name: str
     line: str
@@ -31,6 +34,7 @@ class StudyShown:
     frame: int = 0
     slice: int = 0
     state: SliceState = SliceState.UNTOUCHED
+    states: bytes = b""
     predicted: int = 0
     edited: int = 0
     frame_pending: int = 0
@@ -47,7 +51,8 @@ class Snapshot:
     """Everything the sections draw. `new_labels` counts those accepted since the last fine-tuning here.
 
     `candidate` is a fine-tuned model that waits for "Use it" (not urged when validation found it worse);
-    `model_changed` says that the chosen model has not segmented the open study yet.
+    `model_changed` says that the chosen model has not segmented the open study yet. `read_only` says why the library
+    may not be written to, empty where it may; `damaged` are its records that cannot be read.
     """
 
     session: Session
@@ -57,6 +62,10 @@ class Snapshot:
     models: tuple[Model, ...] = ()
     model: str = ""
     labels: tuple[Label, ...] = ()
+    damaged: tuple[DamagedRecord, ...] = ()
+    read_only: str = ""
+    can_take_over: bool = False
+    reader: str = ""
     new_labels: int = 0
     candidate: str = ""
     candidate_is_worse: bool = False

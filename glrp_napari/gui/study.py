@@ -1,11 +1,11 @@
 """The section Study: opening, what was opened in words, the mask's file, and the session folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAction, QComboBox, QFrame, QMenu, QPushButton, QSpinBox, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFrame, QSpinBox, QVBoxLayout
 
-from glrp_napari.gui.pieces import ProgressRow, Section, make_button, make_label, make_row, set_primary
+from glrp_napari.gui.pieces import ProgressRow, Section, add_menu, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_draft, describe_warnings
 
@@ -85,7 +85,7 @@ class StudySection(Section):
         self.session.setText(f"Labels and models: {now.session.folder}")
 
     def _fill_menus(self) -> None:
-        *_, self.load_action = _add_menu(
+        *_, self.load_action = add_menu(
             self.open_button,
             (
                 ("File (NIfTI, NRRD, MHA, DICOM)…", self.file_wanted.emit),
@@ -94,7 +94,7 @@ class StudySection(Section):
                 ("A mask of this study (NIfTI, DICOM SEG)…", self.load_wanted.emit),
             ),
         )
-        _mask, self.seg_action, _table, _report, self.named_action = _add_menu(
+        _mask, self.seg_action, _table, _report, self.named_action = add_menu(
             self.save_button,
             (
                 ("Mask (NIfTI)…", self.save_wanted.emit),
@@ -127,12 +127,3 @@ class StudySection(Section):
         column.addWidget(self.draft_text)
         column.addLayout(make_row(self.restore, self.discard))
         return bar
-
-
-def _add_menu(button: QPushButton, entries: Sequence[tuple[str, Callable[[], None]]]) -> list[QAction]:
-    menu, actions = QMenu(button), []
-    for text, act in entries:
-        actions.append(menu.addAction(text))
-        actions[-1].triggered.connect(lambda _checked=False, act=act: act())
-    button.setMenu(menu)
-    return actions
