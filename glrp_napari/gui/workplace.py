@@ -234,6 +234,9 @@ class Workplace(QObject):
         self.readers.run(load, lambda loaded: self._on_loaded(loaded, layer), self._on_open_failed)
 
     def _on_loaded(self, loaded: Loaded, layer: Image | None) -> None:
+        before = self.study
+        if before is not None and before.loaded.hash == loaded.hash and before.states.any() and not self.now.draft_from:
+            loaded = replace(loaded, draft=before.draft("", closed=True))  # the one on disk is older
         self.close_study()
         image = layer or Image(loaded.cine.images, **image_options(loaded.cine))
         self.study = OpenStudy(loaded, image, self.viewer)

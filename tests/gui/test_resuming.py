@@ -54,6 +54,14 @@ def test_closing_and_reopening_restores_mask_states_decisions_view_and_model(sha
     close(window)
 
 
+def test_opening_the_open_study_again_loses_nothing(shared_window: Window, cine: Cine) -> None:
+    window = shared_window
+    window.open(cine).mask.paint((0, 2, 9, 9), 3)
+    twin = Cine(cine.images, cine.geometry, cine.source, cine.frame_ms)
+    assert window.open(twin).mask.data[0, 2, 9, 9] == 3
+    close(window)
+
+
 def test_a_segmentation_nobody_corrected_is_there_again(shared_window: Window, cine: Cine) -> None:
     window = shared_window
     window.open(cine).history.write({(0, 2): np.ones((32, 32), np.uint8)}, SliceState.PREDICTED)
