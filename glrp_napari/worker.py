@@ -128,14 +128,17 @@ def run_segment(request: SegmentRequest) -> Iterator[Event]:
 
 
 def run_finetune(request: FinetuneRequest) -> Iterator[Event]:
-    """Adapt the base model to the library."""
-    from glrp_training.adapt import adapt
+    """Adapt the base model to the library, or go on with what was interrupted."""
+    from glrp_training.adapt import adapt, resume
 
     from glrp_napari.device import choose_placement
     from glrp_napari.models import find_model
 
-    base = find_model(str(request.base))
-    yield from adapt(request.library, base, request.models, request.name, choose_placement(request.device))
+    base, place = find_model(str(request.base)), choose_placement(request.device)
+    if request.resume:
+        yield from resume(base, request.models, place, request.pictures)
+        return
+    yield from adapt(request.library, base, request.models, request.name, place, request.study, request.pictures)
 
 
 def _store_frame(result: "FrameResult", out: Path) -> FrameSegmented:

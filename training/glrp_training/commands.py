@@ -10,7 +10,8 @@ from rich.markdown import Markdown
 
 from glrp_napari import messages
 from glrp_napari.device import choose_placement
-from glrp_napari.messages import FinetuneDone, Validated, describe_comparison
+from glrp_napari.gate import decide
+from glrp_napari.messages import FinetuneDone, Validated
 from glrp_napari.models import DEFAULT_MODEL, Architecture, Preprocessing, find_model
 from glrp_napari.progress import show_progress
 from glrp_napari.refine import CrfSettings, Engine
@@ -214,4 +215,4 @@ def _adapt(library: Path, base: str, folder: Path, name: str, device: str) -> No
     model = find_model(base, [default_session().models, folder])
     for event in show_progress(adapt(library, model, folder, name, choose_placement(device))):
         if isinstance(event, FinetuneDone):
-            console.print(f"{event.model}: {describe_comparison(event.comparison)}")
+            console.print(f"{event.model}: {decide(event.comparison).sentence}")

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from glrp_napari.device import Placement, is_out_of_memory, step_down
-from glrp_napari.messages import Notice, TrainingStep
+from glrp_napari.messages import Notice, Progress, TrainingStep
 from glrp_napari.models import Settings
 from glrp_napari.unet import UNet
-from glrp_training.augment import Augmentation, augment, augment_images
+from glrp_training.augment import Augmentation, augment_images, augment_weighted
 from glrp_training.checkpoint import Checkpoint, Stateful
 from glrp_training.consistency import Consistency, ask_teacher, disturb, follow, make_teacher
 from glrp_training.losses import segmentation_loss
 from glrp_training.optimise import check_finite, schedule, set_rate
 from glrp_training.sampling import draw_epochs, make_generator
-from glrp_training.slices import Slices
+from glrp_training.slices import Slices, join_slices, take_slices
 
 
 class FinetuneSettings(Settings):
@@ -27,8 +27,9 @@ class FinetuneSettings(Settings):
     `optimiser` "adam" with rate 5e-4 is the paper's; "adamw" with 1e-3 ours. `warmup` steps rise linearly to `rate`,
     the rest follows a cosine to zero. `dice_weight` 0 is the paper's cross-entropy alone. `rehearsal_share` is the
     part of each batch that is drawn from the rehearsal slices, where there are any. `freeze_norm` keeps the running
-    statistics of batch normalisation, which a few labels would estimate badly. `consistency` says how unlabelled
-    slices take part, where there are any.
+    statistics of batch normalisation, which a few labels would estimate badly. `anchor` is the share of the way back
+    to the weights it started from that each step goes, times the rate (L2-SP, Li et al. 2018, decoupled as in AdamW);
+    then `weight_decay` is off. `consistency` says how unlabelled slices take part, where there are any.
     """
 
     steps: int = 2500
@@ -41,6 +42,7 @@ class FinetuneSettings(Settings):
     rehearsal_share: float = 1 / 6
     clip_norm: float = 5.0
     freeze_norm: bool = False
+    anchor: float = 0.0
     seed: int = 0
     augmentation: Augmentation = Augmentation()
     consistency: Consistency = Consistency()
@@ -66,11 +68,12 @@ def finetune(
     settings: FinetuneSettings,
     placement: Placement,
     checkpoint: Checkpoint | None = None,
-) -> Iterator[TrainingStep | Notice]:
+) -> Iterator[TrainingStep | Progress | Notice]:
     """Train `network` in place, an event after each step; with a checkpoint it goes on where that ends.
 
     Each batch depends on the seed and the step alone. Ceasing to iterate leaves the network as it is after the last
-    step. Out of memory: fewer slices at once, then the CPU, each with a notice. Raises NotFiniteError.
+    step; closing the generator stores the checkpoint. Out of memory: fewer slices at once, then the CPU, each with a
+    notice. A full disk: it waits, and says so. Raises NotFiniteError.
     """
     learner = _Learner(network, settings, placement, semi=material.unlabelled is not None)
     first = checkpoint.begin(learner.parts) if checkpoint else 0
@@ -81,15 +84,19 @@ def finetune(
         while (loss := learner.try_step(batch, step, material.size)) is None:
             yield Notice(text=learner.step_down())
         left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
-        yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
-        if checkpoint:
-            checkpoint.save_when_due(step + 1, learner.parts)
+        try:
+            yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
+        except GeneratorExit:
+            if checkpoint:
+                checkpoint.save(step + 1, learner.parts)
+            raise
+        if checkpoint and checkpoint.is_due:
+            yield from checkpoint.save_patiently(step + 1, learner.parts)
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    images: Tensor
-    masks: Tensor
+    slices: Slices
     unlabelled: Tensor | None
 
 
@@ -103,6 +110,7 @@ class _Learner:
         self.optimiser = _make_optimiser(network, settings)
         self.scaler = torch.amp.GradScaler(placement.device.type, enabled=placement.autocast is torch.float16)
         self.teacher = make_teacher(network) if semi else None
+        self.origin = [p.detach().clone() for p in network.parameters()] if settings.anchor else []
 
     @property
     def parts(self) -> Mapping[str, Stateful]:
@@ -132,9 +140,9 @@ class _Learner:
     def _take_step(self, batch: _Batch, step: int, size: int) -> float:
         settings, generator = self.settings, make_generator(self.settings.seed, step)
         self.optimiser.zero_grad(set_to_none=True)
-        images, masks = batch.images.to(self.placement.device), batch.masks.to(self.placement.device)
-        views, labels = augment(images, masks, size, settings.augmentation, generator)
-        loss = self._add_gradients(views, labels, None, 1.0)
+        slices = batch.slices.to(self.placement.device)
+        views = augment_weighted(slices.images, slices.masks, slices.weights, size, settings.augmentation, generator)
+        loss = self._add_gradients(*views, 1.0)
         if self.teacher is not None and batch.unlabelled is not None:
             unlabelled = batch.unlabelled.to(self.placement.device)
             weak = augment_images(
@@ -169,6 +177,14 @@ class _Learner:
             check_finite(float(norm), "gradient")
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        self._pull_back()
+
+    @torch.no_grad()
+    def _pull_back(self) -> None:
+        """Go the anchor's share of the way back to where the weights came from."""
+        share = min(1.0, self.settings.anchor * self.optimiser.param_groups[0]["lr"])
+        for parameter, origin in zip(self.network.parameters(), self.origin, strict=False):
+            parameter.lerp_(origin.to(parameter), share)
 
     def _autocast(self) -> torch.autocast:
         kind = self.placement.autocast
@@ -185,20 +201,20 @@ def _set_mode(network: UNet, settings: FinetuneSettings) -> None:
 
 def _make_optimiser(network: UNet, settings: FinetuneSettings) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
+    decay = 0.0 if settings.anchor else settings.weight_decay
+    return kind(network.parameters(), lr=settings.rate, weight_decay=decay)
 
 
 def _draw_batch(material: Material, settings: FinetuneSettings, step: int) -> _Batch:
     """Labelled slices, rehearsal slices among them, and unlabelled ones."""
     extra = round(settings.batch * settings.rehearsal_share) if material.rehearsal is not None else 0
     own = draw_epochs(len(material.slices), settings.batch - extra, settings.seed, step)
-    images, masks = [material.slices.images[own]], [material.slices.masks[own]]
+    parts = [take_slices(material.slices, own)]
     if material.rehearsal is not None and extra:
         more = draw_epochs(len(material.rehearsal), extra, settings.seed + 1, step)
-        images.append(material.rehearsal.images[more])
-        masks.append(material.rehearsal.masks[more])
+        parts.append(take_slices(material.rehearsal, more))
     unlabelled = None
     if material.unlabelled is not None:
         among = draw_epochs(len(material.unlabelled), settings.consistency.batch, settings.seed + 2, step)
         unlabelled = material.unlabelled[among]
-    return _Batch(torch.cat(images), torch.cat(masks), unlabelled)
+    return _Batch(join_slices(parts), unlabelled)
