@@ -4,7 +4,6 @@ A model that is better on a few labels may have forgotten the rest; so it must b
 not see *and* within bounds on what the base already did well. Knows no network, no file and no window.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,10 +81,17 @@ def _explain(comparison: Comparison, reason: Reason) -> str:
             return f"Better on the whole but worse on {lost}: {figures} on {where}. The model before stays."
         case "forgets":
             drop = comparison.anchor.drop if comparison.anchor else 0.0
-            return f"Better on your slices ({figures}), but it forgot hearts it knew (Dice −{drop:.3f} on test hearts, at most −{MAX_DROP} allowed). The model before stays."  # noqa: E501
+            return (
+                f"Better on your slices ({figures}), but it forgot hearts it knew: {drop:.3f} less Dice on test "
+                f"hearts, at most {MAX_DROP} is allowed. The model before stays."
+            )
         case "disagrees":
             agreement = (comparison.anchor.agreement if comparison.anchor else None) or 0.0
-            return f"Better on your slices ({figures}), but it changed what was sure before (agreement {agreement:.3f}, at least {MIN_AGREEMENT} expected): right only if you label by another rule. The model before stays."  # noqa: E501
+            return (
+                f"Better on your slices ({figures}), but it changed answers that were sure before (agreement "
+                f"{agreement:.3f}, at least {MIN_AGREEMENT} is expected): right only if you label by another rule. "
+                "The model before stays."
+            )
 
 
 def describe_held_out(comparison: Comparison) -> str:
@@ -101,15 +107,11 @@ def _describe_anchor(anchor: Anchor | None) -> str:
     if anchor is None:
         return ""
     agreement = "" if anchor.agreement is None else f", agreement with the model before {anchor.agreement:.3f}"
-    return f"; test hearts {-anchor.drop:+.3f}{agreement}"
+    change = 0.0 - round(anchor.drop, 3)
+    return f"; test hearts {change:{'+' if change else ''}.3f}{agreement}"
 
 
 def _warn(comparison: Comparison) -> str:
     if comparison.held_out == "slices":
         return " All of it is one patient: this proves little about others."
     return ""
-
-
-def order_changes(before: Sequence[float], after: Sequence[float]) -> list[int]:
-    """Indices of slices, the one whose Dice changed most first."""
-    return sorted(range(len(before)), key=lambda i: -abs(after[i] - before[i]))

@@ -5,6 +5,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
+MODELS = "Models (*.zip)"
 MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
 
 
@@ -26,3 +27,9 @@ def ask_target(parent: QWidget, title: str, suggestion: str) -> Path | None:
     if not name:
         return None
     return Path(name) if name.endswith((".nii", ".nii.gz")) else Path(f"{name}.nii.gz")
+
+
+def ask_zip_target(parent: QWidget, title: str, suggestion: str) -> Path | None:
+    """A .zip to write, or None."""
+    name, _kind = QFileDialog.getSaveFileName(parent, title, suggestion, "Zip (*.zip)")
+    return Path(name).with_suffix(".zip") if name else None

@@ -15,7 +15,9 @@ from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
+from glrp_napari.gui.learn_windows import LearnWindows
 from glrp_napari.gui.learning import Learning
+from glrp_napari.gui.leaving import Leaving
 from glrp_napari.gui.mask_loading import MaskLoading
 from glrp_napari.gui.pieces import STYLE, make_button, make_label
 from glrp_napari.gui.playback import Playback
@@ -48,6 +50,8 @@ class CardiacDock(QWidget):
         self.learning = Learning(self.workplace)
         self.correcting = Correcting(self.workplace, self.drafting)
         self.masks = MaskLoading(self.workplace, self)
+        self.windows = LearnWindows(self.workplace, self)
+        self.leaving = Leaving(self.workplace, self.learning, napari_viewer.window._qt_window)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
         self._lay_out()
@@ -63,7 +67,8 @@ class CardiacDock(QWidget):
         self.study.draw(now, step == "open")
         self.segment.draw(now, step == "segment")
         self.correct.draw(now, step == "accept")
-        self.learn.draw(now, step == "finetune", step == "use")
+        self.learn.draw(now, step == "finetune")
+        self.windows.draw(now)
 
     def draw_tools(self) -> None:
         """Draw which structure and tool are taken."""
@@ -149,8 +154,12 @@ class CardiacDock(QWidget):
         self.correct.wanted.connect(self.correcting.do)
         self.correct.tool_chosen.connect(self.correcting.choose_tool)
         self.correct.brush_changed.connect(self.correcting.set_brush)
-        self.learn.finetune_wanted.connect(self.learning.start)
-        self.learn.use_wanted.connect(self.learning.use_candidate)
+        self.learn.finetune_wanted.connect(lambda: self.learning.start())
+        self.learn.switch_wanted.connect(self.learning.switch)
+        self.learn.resume_wanted.connect(lambda: self.learning.start(resume=True))
+        self.learn.discard_wanted.connect(self.learning.discard)
+        self.learn.comparison_wanted.connect(self.windows.show_comparison)
+        self.learn.models_wanted.connect(self.windows.show_models)
         self.learn.remove_wanted.connect(self.workplace.remove_label)
         self.learn.label_chosen.connect(self._on_label_chosen)
         self.learning.began.connect(self.learn.begin)

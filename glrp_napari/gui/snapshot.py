@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glrp_napari.autosave import SliceState
+from glrp_napari.comparison import Comparison
 from glrp_napari.library import Label
 from glrp_napari.models import Model
 from glrp_napari.session import Session
 
 Job = Literal["", "segment", "finetune"]
-Step = Literal["", "open", "segment", "accept", "finetune", "use"]
+Step = Literal["", "open", "segment", "accept", "finetune"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class StudyShown:
 class Snapshot:
     """Everything the sections draw. `new_labels` counts those accepted since the last fine-tuning here.
 
-    `candidate` is a fine-tuned model that waits for "Use it" (not urged when validation found it worse);
+    `candidate` is the last fine-tuned model and `comparison` what was found about it; it is in use already where the
+    gate let it pass, and `replaced` is then the model before. `unfinished` says that a fine-tuning was interrupted.
     `model_changed` says that the chosen model has not segmented the open study yet.
     """
 
@@ -51,7 +53,9 @@ class Snapshot:
     labels: tuple[Label, ...] = ()
     new_labels: int = 0
     candidate: str = ""
-    candidate_is_worse: bool = False
+    replaced: str = ""
+    comparison: Comparison | None = None
+    unfinished: bool = False
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
@@ -65,8 +69,6 @@ def choose_next(now: Snapshot) -> Step:
         return "accept"
     if now.job:
         return ""
-    if now.candidate and not now.candidate_is_worse:
-        return "use"
     if not now.models:
         return ""
     if now.study.predicted == 0 or now.model_changed:

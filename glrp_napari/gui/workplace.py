@@ -77,7 +77,7 @@ class Workplace(QObject):
 
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
-        self.update(session=Session(folder), candidate="", outcome="", new_labels=0)
+        self.update(session=Session(folder), candidate="", replaced="", comparison=None, outcome="", new_labels=0)
         self._scratches.append(Scratch(self.now.session.scratch))
         self.list_session()
         self.session_changed.emit()
@@ -87,6 +87,7 @@ class Workplace(QObject):
         session = self.now.session
         self.writers.run(lambda: sweep_scratch(session.scratch), lambda _none: None, self.tell)
         self.writers.run(lambda: list_models(session.models), self._on_models_listed, self.tell)
+        self.writers.run(session.unfinished.exists, lambda found: self.update(unfinished=found), self.tell)
         self.writers.run(
             lambda: list_labels(session.labels), lambda labels: self.update(labels=labels), self._on_labels_unreadable
         )

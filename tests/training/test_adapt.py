@@ -2,51 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_training.adapt import adapt, hold_out
+from glrp_training.adapt import adapt
 from glrp_training.slices import cut_middle, prepare_label
 
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.device import choose_placement
-from glrp_napari.library import Label, LibraryError, accept_slice
+from glrp_napari.library import LibraryError, accept_slice
 from glrp_napari.messages import FinetuneDone
 from glrp_napari.models import Model, Preprocessing, find_model
-
-
-def make_labels(*counts: int) -> list[Label]:
-    """So many labels of the studies a, b, …"""
-    return [
-        Label(
-            study="abcdef"[s] * 64, frame=0, slice=i, slices=20, state="corrected", counter=i, frame_mean=0, frame_std=1
-        )
-        for s, count in enumerate(counts)
-        for i in range(count)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("counts", "seen", "kept", "how"),
-    [
-        ((1,), "", {}, "nothing"),
-        ((4,), "", {}, "nothing"),
-        ((5,), "", {"a": 1}, "slices"),
-        ((10,), "", {"a": 2}, "slices"),
-        ((10,), "a", {}, "nothing"),
-        ((5, 3), "", {"b": 3}, "patients"),
-        ((5, 7), "", {"a": 5}, "patients"),
-        ((5, 7), "a", {"b": 7}, "patients"),
-        ((5, 7, 6), "a", {"c": 6}, "patients"),
-        ((5, 7), "ab", {}, "nothing"),
-    ],
-)
-def test_what_is_held_out(counts: tuple[int, ...], seen: str, kept: dict[str, int], how: str) -> None:
-    labels = make_labels(*counts)
-    training, apart, found = hold_out(labels, [label.stem for label in labels if label.study[0] in seen])
-    assert found == how
-    assert {s: sum(label.study[0] == s for label in apart) for s in kept} == kept
-    assert len(apart) == sum(kept.values())
-    assert sorted(label.stem for label in [*training, *apart]) == sorted(label.stem for label in labels)
-    if how == "patients":
-        assert not {label.study for label in training} & {label.study for label in apart}
 
 
 def test_case_74_what_an_ancestor_was_trained_on_validates_nothing(

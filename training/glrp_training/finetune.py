@@ -119,7 +119,7 @@ class _Learner:
         return {**known, "teacher": self.teacher} if self.teacher else known
 
     def try_step(self, batch: _Batch, step: int, size: int) -> float | None:
-        """One optimisation step and its loss; None, with nothing changed, where memory ran out."""
+        """One optimisation step and its loss on labels; None, with nothing changed, where memory ran out."""
         try:
             return self._take_step(batch, step, size)
         except (RuntimeError, MemoryError) as error:
@@ -151,7 +151,7 @@ class _Learner:
             with self._autocast():
                 answers = ask_teacher(self.teacher, weak, settings.consistency.threshold)
             strong = disturb(weak, *answers, settings.consistency.cutmix, generator)
-            loss += self._add_gradients(*strong, settings.consistency.weight * min(1, step / settings.consistency.ramp))
+            self._add_gradients(*strong, settings.consistency.weight * min(1, step / settings.consistency.ramp))
         self._update_weights()
         if self.teacher is not None:
             follow(self.teacher, self.network, settings.consistency.decay, step)
