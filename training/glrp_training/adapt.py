@@ -95,6 +95,7 @@ def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Place
         if trial.steps < LEAST_STEPS:
             unfinished.remove()
             raise
+        trial.hurry()
     model = save_candidate(trial, unfinished.job, base, folder)
     unfinished.remove()
     yield FinetuneDone(model=model.weights, comparison=trial.comparison)
@@ -116,6 +117,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
         training={
             "base_sha256": job.base_sha256,
             "steps": trial.steps,
+            "share": trial.share,
             "study": job.study,
             "content": {label.stem: job.content[label.stem] for label in trained},
             "settings": job.settings.model_dump(mode="json"),
@@ -137,7 +139,6 @@ def choose_settings(labels: int) -> FinetuneSettings:
         warmup=10,
         rehearsal_share=1 / 3,
         freeze_norm=True,
-        anchor=0.0,
         augmentation=GENTLE,
         consistency=Consistency(batch=3, weight=0.5, ramp=30, decay=0.98),
     )

@@ -27,9 +27,8 @@ class FinetuneSettings(Settings):
     `optimiser` "adam" with rate 5e-4 is the paper's; "adamw" with 1e-3 ours. `warmup` steps rise linearly to `rate`,
     the rest follows a cosine to zero. `dice_weight` 0 is the paper's cross-entropy alone. `rehearsal_share` is the
     part of each batch that is drawn from the rehearsal slices, where there are any. `freeze_norm` keeps the running
-    statistics of batch normalisation, which a few labels would estimate badly. `anchor` is the share of the way back
-    to the weights it started from that each step goes, times the rate (L2-SP, Li et al. 2018, decoupled as in AdamW);
-    then `weight_decay` is off. `consistency` says how unlabelled slices take part, where there are any.
+    statistics of batch normalisation, which a few labels would estimate badly. `consistency` says how unlabelled
+    slices take part, where there are any.
     """
 
     steps: int = 2500
@@ -42,7 +41,6 @@ class FinetuneSettings(Settings):
     rehearsal_share: float = 1 / 6
     clip_norm: float = 5.0
     freeze_norm: bool = False
-    anchor: float = 0.0
     seed: int = 0
     augmentation: Augmentation = Augmentation()
     consistency: Consistency = Consistency()
@@ -110,7 +108,6 @@ class _Learner:
         self.optimiser = _make_optimiser(network, settings)
         self.scaler = torch.amp.GradScaler(placement.device.type, enabled=placement.autocast is torch.float16)
         self.teacher = make_teacher(network) if semi else None
-        self.origin = [p.detach().clone() for p in network.parameters()] if settings.anchor else []
 
     @property
     def parts(self) -> Mapping[str, Stateful]:
@@ -177,14 +174,6 @@ class _Learner:
             check_finite(float(norm), "gradient")
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        self._pull_back()
-
-    @torch.no_grad()
-    def _pull_back(self) -> None:
-        """Go the anchor's share of the way back to where the weights came from."""
-        share = min(1.0, self.settings.anchor * self.optimiser.param_groups[0]["lr"])
-        for parameter, origin in zip(self.network.parameters(), self.origin, strict=False):
-            parameter.lerp_(origin.to(parameter), share)
 
     def _autocast(self) -> torch.autocast:
         kind = self.placement.autocast
@@ -201,8 +190,7 @@ def _set_mode(network: UNet, settings: FinetuneSettings) -> None:
 
 def _make_optimiser(network: UNet, settings: FinetuneSettings) -> torch.optim.Optimizer:
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    decay = 0.0 if settings.anchor else settings.weight_decay
-    return kind(network.parameters(), lr=settings.rate, weight_decay=decay)
+    return kind(network.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
 
 
 def _draw_batch(material: Material, settings: FinetuneSettings, step: int) -> _Batch:

@@ -3,7 +3,7 @@
 Phantoms, whose truth is known, and the base's own answers on unlabelled slices of the open study where it is sure.
 """
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ from glrp_training.slices import (
 
 REHEARSAL_SEEDS = range(10_000, 10_004)
 TEST_SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 3)
+TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 102)
+"""Phantoms that no training sees: to test a model on, and to try on how far it may go."""
 SAMPLED_FRAMES = 6
 MAX_SAMPLED = 60
 """Unlabelled slices that take part at most, half of them to learn from and half to test on."""
@@ -103,10 +105,10 @@ def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Notice, None
     return take_slices(Slices(images, answer.to(torch.uint8), sure.half()), counted)
 
 
-def make_test_phantoms(settings: Preprocessing) -> tuple[Slices, ...]:
+def make_test_phantoms(settings: Preprocessing, seeds: Iterable[int] = TEST_SEEDS) -> tuple[Slices, ...]:
     """End diastole and a systolic frame of phantoms, of seeds and anatomies that training never sees; one a frame."""
     frames = []
-    for seed in TEST_SEEDS:
+    for seed in seeds:
         anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
         phantom = make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
         spacing_mm = phantom.cine.geometry.spacing_mm

@@ -200,3 +200,15 @@ def average(dice: Mapping[str, float]) -> float:
 def describe(outcome: Outcome) -> dict[str, Any]:
     """An outcome as it is written down."""
     return {**asdict(outcome), "gate_was_right": outcome.gate_was_right}
+
+
+def tabulate(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Outcomes as `describe` gives them, as a Markdown table."""
+    heads = ("domain", "labels", "base", "fine-tuned", "original: base", "fine-tuned", "gate", "right", "agreement")
+    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
+    for row in rows:
+        figures = [f"{row[key]:.3f}" for key in ("base", "candidate", "base_original", "candidate_original")]
+        agreement = "" if row["agreement"] is None else f"{row['agreement']:.3f}"
+        gate, right = "taken" if row["accepted"] else row["reason"], "yes" if row["gate_was_right"] else "no"
+        lines.append(" | ".join([row["domain"], str(row["labels"]), *figures, gate, right, agreement]))
+    return "\n".join(f"| {line} |" for line in lines) + "\n"

@@ -28,8 +28,9 @@ from glrp_training.compare import (
 from glrp_training.finetune import Material, finetune
 from glrp_training.holdout import plan_validation
 from glrp_training.plateau import Plateau
-from glrp_training.recall import make_test_phantoms, measure_agreement, score_phantoms
+from glrp_training.recall import TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
 from glrp_training.slices import cut_middle, take_slices
+from glrp_training.step_back import USUAL_SHARE, choose_share, step_back
 from glrp_training.unfinished import Unfinished, choose_rows
 
 Events = Iterator[Progress | Notice | TrainingStep | Validated]
@@ -48,19 +49,34 @@ class Trial:
         self.network = load_network(base)
         self.comparison = Comparison(held_out=self.plan.held_out, trained=len(self.plan.training), complete=False)
         self.steps = 0
-        self._base = self._open(load_network(base))
+        self.share = 1.0
+        self._origin = load_network(base)
+        self._base = self._open(self._origin)
 
     def train(self) -> Events:
         """The final training; one that was finished before is taken from disk."""
         if (trained := self._unfinished.load_trained()) is not None:
-            state, self.steps = trained
+            state, self.steps, self.share = trained
             self.network.load_state_dict(state)
             return
         watch = Watch(self, self.plan.apart) if self.plan.apart else None
         for event in self._fit(self.network, self.plan.training, "Training", self._unfinished.checkpoint, watch):
             self.steps = event.step if isinstance(event, TrainingStep) else self.steps
             yield event
-        self._unfinished.store_trained(self.network.state_dict(), self.steps)
+        yield Progress(stage="Weighing old against new", done=0, total=1)
+        preprocessing = self._model.card.preprocessing
+        phantoms = make_test_phantoms(preprocessing, TRIAL_SEEDS)
+        share = yield from choose_share(self._origin, self.network, phantoms, preprocessing, self._placement)
+        self._step_back(share)
+        self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
+
+    def hurry(self) -> None:
+        """Make the network fit for use although its training was cut short."""
+        if self.share == 1.0:
+            self._step_back(USUAL_SHARE)
+
+    def _step_back(self, share: float) -> None:
+        self.network, self.share = step_back(self._origin, self.network, share), share
 
     def check(self) -> Events:
         """Compare both models; at the end `comparison` is complete."""
@@ -97,6 +113,7 @@ class Trial:
         for number, fold in enumerate(self.plan.folds, 1):
             network, stage = load_network(self._model), f"Check {number} of {len(self.plan.folds)}"
             yield from self._fit(network, fold.training, stage, None, Watch(self, fold.apart), self.steps)
+            network = step_back(self._origin, network, self.share)
             judged += yield from self.judge_labels(network, fold.apart)
         return judged
 

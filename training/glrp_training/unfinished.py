@@ -27,7 +27,7 @@ from glrp_training.recall import Memory
 from glrp_training.slices import Slices, weigh_all
 
 CHECKPOINT_EVERY_S = 15.0
-STEPS = "steps taken"
+STEPS = "steps taken and share"
 
 
 class UnfinishedError(ValueError):
@@ -68,18 +68,20 @@ class Unfinished:
         identity = f"{self.job.base_sha256} {self.job.model_dump_json()}"
         return Checkpoint(self.folder / "training.checkpoint", identity, every_s=CHECKPOINT_EVERY_S)
 
-    def store_trained(self, state: Mapping[str, torch.Tensor], steps: int) -> None:
+    def store_trained(self, state: Mapping[str, torch.Tensor], steps: int, share: float) -> None:
         """Keep the outcome of the final training while it is being checked."""
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
-        save_entry(self.folder / "trained.safetensors", {**arrays, STEPS: np.array([steps])})
+        save_entry(self.folder / "trained.safetensors", {**arrays, STEPS: np.array([steps, share])})
 
-    def load_trained(self) -> tuple[dict[str, torch.Tensor], int] | None:
-        """The network's state after the final training, and how many steps that took; None while it is not done."""
+    def load_trained(self) -> tuple[dict[str, torch.Tensor], int, float] | None:
+        """The network's state after the final training, its steps, and the share of the way it then went; None while
+        it is not done.
+        """
         arrays = load_entry(self.folder / "trained.safetensors")
         if arrays is None:
             return None
-        steps = int(arrays.pop(STEPS)[0])
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}, steps
+        steps, share = arrays.pop(STEPS)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, int(steps), float(share)
 
     def remove(self) -> None:
         """Delete the folder: the model is saved, or no longer wanted."""
