@@ -26,7 +26,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(RUN_TEST)
+	$(RUN_TEST) -m "not alone" -n 2 --dist loadfile
+	$(RUN_TEST) -m alone
 
 bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/run.py

@@ -4,7 +4,7 @@ Every array is ordered (T, Z, Y, X). This module knows no file format, no toolki
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -106,6 +106,12 @@ def describe(cine: Cine) -> str:
     z, y, x = cine.geometry.spacing_mm
     line = f"{_count(frames, 'frame')} × {_count(slices, 'slice')}, {x:.2f} × {y:.2f} × {z:.1f} mm"
     return line if cine.rr_ms is None else f"{line}, RR {cine.rr_ms:.0f} ms"
+
+
+def with_heart_rate(cine: Cine, beats_per_min: float) -> Cine:
+    """The cine with its frames spread evenly over a cycle at so many beats a minute."""
+    frames = len(cine.images)
+    return replace(cine, frame_ms=tuple(60_000 / beats_per_min * t / frames for t in range(frames)))
 
 
 def hash_study(cine: Cine) -> str:

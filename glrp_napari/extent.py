@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from scipy import ndimage
 
+from glrp_napari.anatomy_checks import measure_open_share
 from glrp_napari.cine import Mask, Structure
 
 
@@ -45,14 +46,17 @@ def propose_extent(labels: Mask) -> Extent:
     """The extent of one frame (Z, Y, X) as its mask suggests it, for the reader to correct.
 
     A slice is the LV's where at least half of the cavity's outline borders on myocardium (Schulz-Menger et al. 2020,
-    LV base), or where there is myocardium only (the apical cap, which counts for mass). The RV's are those that hold
-    any of it. Of several runs of slices the one that holds most voxels counts (ours).
+    LV base), or where there is myocardium only beyond its apical end (the cap, which counts for mass; the same beyond
+    the base is a stray). The RV's are those that hold any of it. Of several runs of slices the one that holds most
+    voxels counts (ours).
     """
-    sizes = [np.count_nonzero(labels == s, axis=(1, 2)) for s in Structure]
-    rv, myocardium, lv = sizes
-    surrounded = np.array([_share_surrounded(plane) >= SURROUNDED for plane in labels], bool)
+    rv, myocardium, lv = (np.count_nonzero(labels == s, axis=(1, 2)) for s in Structure)
+    surrounded = np.array([_is_surrounded(plane) for plane in labels], bool)
+    cavity = _find_run((lv > 0) & surrounded, lv + myocardium)
+    solid = (lv == 0) & (myocardium > 0)
     return Extent(
-        lv=_find_run((lv > 0) & surrounded | (lv == 0) & (myocardium > 0), lv + myocardium), rv=_find_run(rv > 0, rv)
+        lv=_find_run(solid, myocardium) if cavity is None else _add_cap(cavity, solid, find_apex_first(labels)),
+        rv=_find_run(rv > 0, rv),
     )
 
 
@@ -84,11 +88,18 @@ def find_apex_first(labels: Mask) -> bool:
     return bool(np.average(np.arange(len(area)), weights=area) > (filled[0] + filled[-1]) / 2)
 
 
-def _share_surrounded(plane: Mask) -> float:
-    """Part of the cavity's outer border (Y, X) that is myocardium; 0 without a cavity."""
-    cavity = plane == Structure.LV
-    border = ndimage.binary_dilation(cavity) & ~cavity
-    return float((plane[border] == Structure.MYO).mean()) if border.any() else 0.0
+def _is_surrounded(plane: Mask) -> bool:
+    return 1 - measure_open_share(plane == Structure.LV, plane == Structure.MYO) >= SURROUNDED
+
+
+def _add_cap(cavity: tuple[int, int], solid: NDArray[np.bool_], apex_first: bool) -> tuple[int, int]:
+    """The slices of a cavity and the `solid` ones (Z,) that follow at its apical end."""
+    first, last = cavity
+    while apex_first and first > 0 and solid[first - 1]:
+        first -= 1
+    while not apex_first and last + 1 < len(solid) and solid[last + 1]:
+        last += 1
+    return first, last
 
 
 def _find_run(kept: NDArray[np.bool_], weight: NDArray[np.int_]) -> tuple[int, int] | None:

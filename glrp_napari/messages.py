@@ -100,12 +100,16 @@ class Progress(Message):
 
 
 class FrameSegmented(Message):
-    """One frame is done: `mask` is uint8 (Z, Y, X), `uncertainty` float16 (Z, Y, X) in 0…1 (normalised entropy)."""
+    """One frame is done: `mask` is uint8 (Z, Y, X), `uncertainty` float16 (Z, Y, X) in 0…1 (normalised entropy).
+
+    `embedding` is float32 (Z, C), how the network sees each slice.
+    """
 
     kind: Literal["frame-segmented"] = "frame-segmented"
     frame: int
     mask: Path
     uncertainty: Path
+    embedding: Path
 
 
 class TrainingStep(Message):

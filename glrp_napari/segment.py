@@ -34,11 +34,15 @@ Frames = Literal["all", "ed-es"] | Sequence[int]
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """One segmented frame: `mask` uint8 (Z, Y, X) and `uncertainty` float16 (Z, Y, X), entropy over its maximum."""
+    """One segmented frame: `mask` uint8 (Z, Y, X) and `uncertainty` float16 (Z, Y, X), entropy over its maximum.
+
+    `embedding` float32 (Z, C) is how the network sees each slice: the first network's last encoder map, averaged.
+    """
 
     frame: int
     mask: Mask
     uncertainty: NDArray[np.float16]
+    embedding: NDArray[np.float32]
 
 
 class Segmenter:
@@ -58,6 +62,10 @@ class Segmenter:
 
     def predict(self, slices: Tensor) -> Generator[Notice, None, Tensor]:
         """Class probabilities (N, C, S, S) on the CPU of z-scored slices (N, S, S); yields notices of stepping down."""
+        return (yield from self.look(slices))[0]
+
+    def look(self, slices: Tensor) -> Generator[Notice, None, tuple[Tensor, Tensor]]:
+        """As `predict`, and with it the embeddings (N, width · 16) that the first network has of the slices."""
         while True:
             try:
                 return self._run(slices)
@@ -70,15 +78,18 @@ class Segmenter:
                 yield Notice(text=sentence)
 
     @torch.inference_mode()
-    def _run(self, slices: Tensor) -> Tensor:
+    def _run(self, slices: Tensor) -> tuple[Tensor, Tensor]:
         place = self.placement
-        parts = []
+        parts, views = [], []
         for part in slices[:, None].split(place.batch):
             batch = part.to(place.device, memory_format=torch.channels_last)
             with torch.autocast(place.device.type, place.autocast, enabled=place.autocast is not None):
-                answers = [network(batch).float().softmax(1) for network in self._networks]
-            parts.append(fuse_probabilities(torch.stack(answers), self.fusion).cpu())
-        return torch.cat(parts)
+                first, view = self._networks[0].look(batch)
+                logits = [first, *(network(batch) for network in self._networks[1:])]
+                answers = torch.stack([each.float().softmax(1) for each in logits])
+            parts.append(fuse_probabilities(answers, self.fusion).cpu())
+            views.append(view.float().cpu())
+        return torch.cat(parts), torch.cat(views)
 
 
 def open_model(model: Model, placement: Placement) -> Segmenter:
@@ -102,7 +113,7 @@ def segment(
     study does not have.
     """
     bias = _estimate_bias(images, geometry) if segmenter.preprocessing.n4 else None
-    grid = yield from _lay_grid(images, geometry, segmenter)
+    grid = yield from lay_grid(images, geometry, segmenter)
     if frames == "ed-es":
         frames = yield from _find_ed_es(images, geometry, segmenter, grid)
     order = _order_frames(range(len(images)) if frames == "all" else [int(f) for f in frames], first, len(images))
@@ -124,7 +135,7 @@ def segment_frame(
 ) -> Generator[Notice, None, FrameResult]:
     """One frame (Z, Y, X) to its result on the native grid; yields notices."""
     slices = to_grid(torch.from_numpy(normalise_frame(frame)), grid)
-    predicted = yield from segmenter.predict(slices)
+    predicted, view = yield from segmenter.look(slices)
     probabilities = from_grid(predicted, grid)
     uncertainty = _measure_entropy(probabilities)
     probabilities = couple_slices(probabilities)
@@ -132,7 +143,7 @@ def segment_frame(
         refined = refine_probabilities(probabilities.numpy(), frame, grid.native_mm, crf)
         probabilities = torch.from_numpy(refined)
     mask = probabilities.argmax(1).to(torch.uint8).numpy()
-    return FrameResult(index, clean_mask(mask) if clean else mask, uncertainty)
+    return FrameResult(index, clean_mask(mask) if clean else mask, uncertainty, view.numpy())
 
 
 def _measure_entropy(probabilities: Tensor) -> NDArray[np.float16]:
@@ -145,7 +156,7 @@ def _estimate_bias(images: NDArray[Any], geometry: Geometry) -> NDArray[np.float
     return estimate_bias_field(images.mean(0, dtype=np.float32), geometry.spacing_mm)
 
 
-def _lay_grid(images: NDArray[Any], geometry: Geometry, segmenter: Segmenter) -> Generator[Notice, None, Grid]:
+def lay_grid(images: NDArray[Any], geometry: Geometry, segmenter: Segmenter) -> Generator[Notice, None, Grid]:
     """The network's square, over the heart if the field of view is larger than the square."""
     settings = segmenter.preprocessing
     pixel_mm = geometry.spacing_mm[1:]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
+from glrp_napari.anatomy_checks import keep_largest
 from glrp_napari.cine import Geometry, Mask, Structure
 from glrp_napari.extent import find_apex_first
 
@@ -53,7 +54,7 @@ def find_insertion_points(plane: Mask, geometry: Geometry) -> tuple[Point, Point
     none, the upper one is (the usual display). None where there is no cavity or the RV does not touch the wall.
     """
     pixel_mm = geometry.spacing_mm[1:]
-    right = _keep_largest(plane == Structure.RV)
+    right = keep_largest(plane == Structure.RV)
     if not right.any() or not (plane == Structure.LV).any():
         return None
     near = ndimage.distance_transform_edt(~right, sampling=pixel_mm) <= _TOUCH * max(pixel_mm)
@@ -168,10 +169,3 @@ def _find_middle(angles: Angles) -> float:
 
 def _wrap(angle: Angles | float) -> Angles:
     return np.asarray((np.asarray(angle) + 180) % 360 - 180)
-
-
-def _keep_largest(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, count = ndimage.label(region)
-    if count < 2:
-        return region
-    return np.asarray(parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]))

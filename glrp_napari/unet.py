@@ -82,9 +82,14 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) z-scored images to logits (N, classes, H, W); H and W divisible by 16."""
+        return self.look(images)[0]
+
+    def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, and with it the encoder's last map averaged over the image, (N, width · 16)."""
         if images.shape[-1] % STRIDE or images.shape[-2] % STRIDE:
             raise ValueError(f"found an input of {tuple(images.shape)}: expected sides divisible by {STRIDE}")
-        return cast(Tensor, self.decoder(self.encoder(images)))
+        maps = self.encoder(images)
+        return self.decoder(maps), maps[-1].mean((2, 3))
 
 
 def fuse_for_inference(network: UNet) -> UNet:

@@ -201,10 +201,11 @@ def run_finetune(request: FinetuneRequest) -> Iterator[Event]:
 def _store_frame(result: "FrameResult", out: Path) -> FrameSegmented:
     import numpy as np
 
-    mask, uncertainty = out / f"mask-{result.frame:04d}.npy", out / f"uncertainty-{result.frame:04d}.npy"
-    np.save(mask, result.mask)
-    np.save(uncertainty, result.uncertainty)
-    return FrameSegmented(frame=result.frame, mask=mask, uncertainty=uncertainty)
+    paths = {name: out / f"{name}-{result.frame:04d}.npy" for name in ("mask", "uncertainty", "embedding")}
+    np.save(paths["mask"], result.mask)
+    np.save(paths["uncertainty"], result.uncertainty)
+    np.save(paths["embedding"], result.embedding)
+    return FrameSegmented(frame=result.frame, **paths)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,20 @@ def draw_slice(lv: float, wall: float = 0.0, rv: float = 0.0, part: float = 1.0)
         ([draw_slice(0), draw_slice(8, 4, 6), draw_slice(6, 4, 3), draw_slice(0, 4), draw_slice(0)], ((1, 3), (1, 2))),
         ([draw_slice(8, 4, 6, part=0.4), draw_slice(8, 4, 6, part=0.7), draw_slice(6, 4)], ((1, 2), (0, 1))),
         ([draw_slice(3), draw_slice(8, 4), draw_slice(6, 4)], ((1, 2), None)),
+        ([draw_slice(0, 4), draw_slice(8, 4, 6), draw_slice(6, 4, 3), draw_slice(0, 3)], ((1, 3), (1, 2))),
+        ([draw_slice(0, 3), draw_slice(6, 4, 3), draw_slice(8, 4, 6), draw_slice(0, 4)], ((0, 2), (1, 2))),
         ([draw_slice(2, 1), draw_slice(0), draw_slice(8, 4, 6), draw_slice(6, 4, 3)], ((2, 3), (2, 3))),
         ([draw_slice(0), draw_slice(0)], (None, None)),
     ],
-    ids=["apical cap counts", "open base does not", "no wall, no LV", "largest run", "empty"],
+    ids=[
+        "apical cap counts",
+        "open base does not",
+        "no wall, no LV",
+        "stray wall at the base",
+        "apex first",
+        "largest run",
+        "empty",
+    ],
 )
 def test_proposed_extent(slices: list[Mask], expected: tuple[object, object]) -> None:
     extent = propose_extent(np.array(slices))

@@ -19,7 +19,7 @@ EVENTS = [
     m.Ready(),
     m.Notice(text="ein Wort: é"),
     m.Progress(stage="Segmenting", done=1, total=3, seconds_left=1.5),
-    m.FrameSegmented(frame=2, mask=Path("m.npy"), uncertainty=Path("u.npy")),
+    m.FrameSegmented(frame=2, mask=Path("m.npy"), uncertainty=Path("u.npy"), embedding=Path("e.npy")),
     m.TrainingStep(step=1, total=2, loss=0.5),
     m.Validated(step=1, dice={"LV": 0.9}),
     m.SegmentDone(frames=(0, 1), ed=0, es=1, device="cpu", seconds={"segment": 1.0}),

@@ -76,7 +76,7 @@ def test_memory_running_out_halves_the_batch_aloud(
     segmenter = open_model(tiny_model, CPU)
     run = Segmenter._run
 
-    def run_small(self: Segmenter, slices: torch.Tensor) -> torch.Tensor:
+    def run_small(self: Segmenter, slices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self.placement.batch > 1:
             raise error
         return run(self, slices)
@@ -107,9 +107,9 @@ def test_an_unknown_device_is_named_with_those_there() -> None:
 class BrightNetwork(torch.nn.Module):
     """Calls bright pixels LV: enough to see where the grid is laid."""
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def look(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         bright = (images[:, 0] > 1.5).float() * 20 - 10
-        return torch.stack([torch.zeros_like(bright), bright - 20, bright - 20, bright], 1)
+        return torch.stack([torch.zeros_like(bright), bright - 20, bright - 20, bright], 1), images.mean((2, 3))
 
 
 def test_a_heart_far_from_the_middle_of_a_large_view_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

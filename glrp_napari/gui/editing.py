@@ -1,7 +1,6 @@
 """The open study: its cine, its layers, what each slice is, and the edits one can make. Draws nothing itself."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from napari.components import ViewerModel
@@ -9,7 +8,7 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from glrp_napari.autosave import Draft, SliceState
-from glrp_napari.cine import Cine, Mask, describe
+from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
 from glrp_napari.gui.history import EditHistory, Place
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.opening import Loaded
@@ -56,9 +55,7 @@ class OpenStudy:
 
     def set_heart_rate(self, beats: int) -> None:
         """Spread the frames evenly over a cycle at so many beats a minute; 0 takes the file's word again."""
-        frames = len(self.states)
-        times = tuple(60_000 / beats * t / frames for t in range(frames)) if beats else self.loaded.cine.frame_ms
-        self.cine = replace(self.loaded.cine, frame_ms=times)
+        self.cine = with_heart_rate(self.loaded.cine, beats) if beats else self.loaded.cine
 
     def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> int:
         """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many."""
@@ -114,7 +111,9 @@ class OpenStudy:
         for place in places:
             by_hand = self.states[place] in (SliceState.EDITED, SliceState.CORRECTED)
             self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
-            accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", self.mask.data[place].copy()))
+            mask = self.mask.data[place].copy()
+            before = self.history.find_predicted(place) if by_hand else None
+            accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", mask, before))
         return accepted
 
     def acceptable(self, whole_frame: bool) -> list[Place]:

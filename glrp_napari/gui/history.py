@@ -1,10 +1,12 @@
 """Undo for the mask: every stroke, tool and model run is one step, and the slices' states go back with the voxels.
 
 napari's Labels layer keeps the history of strokes; tools and runs are put into that same history, so that there is
-one order and one Ctrl+Z. The only module that touches the layer's private history. Its items are lists of atoms; an
-atom `((t, z), before, after)` with whole slices (Y, X) replays by plain indexing.
+one order and one Ctrl+Z. What a model last answered for a slice goes back with it. The only module that touches the
+layer's private history. Its items are lists of atoms; an atom `((t, z), before, after)` with whole slices (Y, X)
+replays by plain indexing.
 """
 
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
@@ -19,6 +21,9 @@ from glrp_napari.autosave import SliceState
 Place = tuple[int, int]
 """A slice of a frame: (t, z)."""
 
+Standing = tuple[int, bytes | None]
+"""What a slice is: its state, and the model's last answer, packed, if there was one."""
+
 
 class EditHistory:
     """The undo history of one mask layer (T, Z, Y, X) together with `states` (T, Z), changed in place."""
@@ -26,8 +31,9 @@ class EditHistory:
     def __init__(self, layer: Labels, states: NDArray[np.uint8]) -> None:
         self.layer = layer
         self.states = states
-        self._past: deque[dict[Place, int]] = deque(maxlen=layer._history_limit)
-        self._future: deque[dict[Place, int]] = deque(maxlen=layer._history_limit)
+        self._predicted: dict[Place, bytes] = {}
+        self._past: deque[dict[Place, Standing]] = deque(maxlen=layer._history_limit)
+        self._future: deque[dict[Place, Standing]] = deque(maxlen=layer._history_limit)
         self._run: list[Any] | None = None
         self._ours = False
         layer.events.paint.connect(self._on_paint)
@@ -41,6 +47,17 @@ class EditHistory:
     def can_redo(self) -> bool:
         """Whether a step was taken back and can be done again."""
         return bool(self.layer._redo_history)
+
+    def find_predicted(self, place: Place) -> NDArray[np.uint8] | None:
+        """The model's last answer for a slice (Y, X), whatever was edited since; None where no model segmented it."""
+        packed = self._predicted.get(place)
+        if packed is None:
+            return None
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(self.layer.data.shape[2:]).copy()
+
+    def set_predicted(self, slices: Mapping[Place, NDArray[np.uint8]]) -> None:
+        """Take over what models had answered, from a draft; it is no step of its own."""
+        self._predicted |= {place: _pack(mask) for place, mask in slices.items()}
 
     def undo(self) -> None:
         """Take the last step back: voxels and states."""
@@ -88,15 +105,19 @@ class EditHistory:
                 del self._past[index]
                 break
 
-    def _put(self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState) -> tuple[list[Any], dict[Place, int]]:
+    def _put(
+        self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState
+    ) -> tuple[list[Any], dict[Place, Standing]]:
         data, atoms, before = self.layer.data, [], {}
         for place, new in slices.items():
             changed = not np.array_equal(data[place], new)
             if changed or (state == SliceState.PREDICTED and self.states[place] != state):
-                before[place] = int(self.states[place])
+                before[place] = self._standing(place)
                 atoms.append((place, data[place].copy(), new.copy()))
                 data[place] = new
                 self.states[place] = state
+                if state == SliceState.PREDICTED:
+                    self._predicted[place] = _pack(new)
         if atoms:
             self._refresh(before)
         return atoms, before
@@ -106,7 +127,7 @@ class EditHistory:
         if shown in set(places):
             self.layer.refresh(extent=False)
 
-    def _append(self, item: list[Any], before: dict[Place, int]) -> None:
+    def _append(self, item: list[Any], before: dict[Place, Standing]) -> None:
         self._forget_future()
         self._past.append(before)
         self._ours = True
@@ -126,17 +147,28 @@ class EditHistory:
         if self._ours:
             return
         places = {place for atom in event.value for place in find_places(atom)}
-        self._past.append({place: int(self.states[place]) for place in places})
+        self._past.append({place: self._standing(place) for place in places})
         self._future.clear()
         for place in places:
             self.states[place] = SliceState.EDITED
 
-    def _swap_states(self, source: deque[dict[Place, int]], target: deque[dict[Place, int]]) -> None:
+    def _swap_states(self, source: deque[dict[Place, Standing]], target: deque[dict[Place, Standing]]) -> None:
         if source:
             step = source.pop()
-            target.append({place: int(self.states[place]) for place in step})
-            for place, state in step.items():
+            target.append({place: self._standing(place) for place in step})
+            for place, (state, predicted) in step.items():
                 self.states[place] = state
+                self._predicted.pop(place, None)
+                if predicted is not None:
+                    self._predicted[place] = predicted
+
+    def _standing(self, place: Place) -> Standing:
+        return int(self.states[place]), self._predicted.get(place)
+
+
+def _pack(mask: NDArray[np.uint8]) -> bytes:
+    """A slice in a kilobyte or so: a whole cine's would take as much memory as its mask."""
+    return zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
 
 
 def find_places(atom: Any) -> Iterator[Place]:

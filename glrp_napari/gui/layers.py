@@ -8,7 +8,8 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure
-from glrp_napari.gui.orientation import find_display
+from glrp_napari.drawing.palette import COLOURS, NAMES
+from glrp_napari.orientation import find_display
 
 CINE_KEY = "glrp_cine"
 """Under this key of a layer's metadata lies the `Cine` it shows."""
@@ -18,9 +19,6 @@ MASK_KEY = "glrp_mask"
 
 AXIS_LABELS = ("t", "z", "y", "x")
 UNITS = ("ms", "mm", "mm", "mm")
-NAMES = {Structure.RV: "RV", Structure.MYO: "Myocardium", Structure.LV: "LV"}
-COLOURS = {Structure.RV: "#2f7fd0", Structure.MYO: "#2fb380", Structure.LV: "#e0533d"}
-"""Blue, green, red in shades that the colour-blind can tell apart, by lightness too (after Okabe and Ito)."""
 
 
 def scale_of(cine: Cine) -> tuple[float, float, float, float]:

@@ -22,10 +22,11 @@ def segment(request: m.SegmentRequest, mode: str) -> None:
     for done, frame in enumerate(frames, 1):
         mask = np.zeros(images.shape[1:], np.uint8)
         mask[:, 4:12, 4:12], mask[:, 6:10, 6:10] = 2, 3
-        paths = request.out / f"m{frame}.npy", request.out / f"u{frame}.npy"
+        paths = [request.out / f"{kind}{frame}.npy" for kind in "mue"]
         np.save(paths[0], mask)
         np.save(paths[1], np.full(mask.shape, 0.25, np.float16))
-        send(m.FrameSegmented(frame=frame, mask=paths[0], uncertainty=paths[1]))
+        np.save(paths[2], np.random.default_rng(frame).normal(size=(len(mask), 8)).astype(np.float32))
+        send(m.FrameSegmented(frame=frame, mask=paths[0], uncertainty=paths[1], embedding=paths[2]))
         send(m.Progress(stage="segmenting", done=done, total=len(frames), seconds_left=1.0))
         misbehave(mode)
         time.sleep(0.02)

@@ -116,6 +116,36 @@ def test_a_run_overwrites_a_person_s_slice_only_when_asked(study: Window, state:
     assert study.study.states[2, 3] == (SliceState.PREDICTED if redo_edited else state)
 
 
+def test_the_model_s_answer_is_remembered_through_edits_and_goes_back_with_undo(study: Window) -> None:
+    opened = study.study
+    run(study, 2)
+    opened.mask.paint((0, 2, 10, 10), 3)
+    opened.mask.paint((0, 2, 20, 20), 1)
+    assert (opened.history.find_predicted((0, 2)) == 2).all()
+    run(study, 3, redo_edited=True)
+    opened.mask.paint((0, 2, 10, 10), 1)
+    assert (opened.history.find_predicted((0, 2)) == 3).all()
+    for _ in range(2):
+        study.press(Qt.Key.Key_Z, CTRL)
+    assert (opened.history.find_predicted((0, 2)) == 2).all()
+    study.press(Qt.Key.Key_Z, CTRL | SHIFT)
+    assert (opened.history.find_predicted((0, 2)) == 3).all()
+
+
+def test_a_corrected_slice_is_accepted_with_the_model_s_answer(study: Window) -> None:
+    run(study, 2)
+    study.study.mask.paint((0, 2, 10, 10), 3)
+    corrected, accepted = study.study.accept([(0, 2), (0, 1)])
+    assert (corrected.before == 2).all()
+    assert corrected.mask[10, 10] == 3
+    assert accepted.before is None
+    for _ in range(2):
+        study.study.history.undo()
+    study.study.mask.paint((0, 3, 10, 10), 3)
+    (drawn,) = study.study.accept([(0, 3)])
+    assert drawn.before is None, "no model segmented it"
+
+
 def test_a_run_that_changes_nothing_leaves_no_step(study: Window) -> None:
     study.study.history.begin_run()
     study.study.history.end_run()

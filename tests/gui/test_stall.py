@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 from tests.gui.conftest import Window, close_window, make_cine, make_window
 
+pytestmark = pytest.mark.alone
 TICK_MS = 5
 ROUNDS = 3
 SECONDS = 1.2

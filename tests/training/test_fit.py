@@ -6,7 +6,7 @@ import pytest
 import torch
 from glrp_training import fit
 from glrp_training.augment import Augmentation
-from glrp_training.checkpoint import Checkpoint
+from glrp_training.checkpoint import Checkpoint, CheckpointError
 from glrp_training.consistency import Consistency
 from glrp_training.dataset import Dataset, Item
 from glrp_training.finetune import FinetuneSettings
@@ -87,13 +87,13 @@ def test_the_best_validation_is_kept_also_if_all_are_zero(
     assert find_model(str(tmp_path / "model.safetensors")).card.figures["step"] == kept
 
 
-def test_a_model_of_another_run_does_not_count_as_the_best(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_finished_model_is_never_trained_over(dataset: Dataset, tmp_path: Path) -> None:
     run(dataset, tmp_path)
     before = read_weights(tmp_path)
-    other = SETTINGS.finetuning.model_copy(update={"seed": 5})
-    run(dataset, tmp_path, steps=1, finetuning=other)
-    run(dataset, tmp_path, finetuning=other)
-    assert not torch.equal(before["decoder.head.weight"], read_weights(tmp_path)["decoder.head.weight"])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: found a finished model, expected a new name"):
+        run(dataset, tmp_path, finetuning=SETTINGS.finetuning.model_copy(update={"seed": 5}))
+    after = read_weights(tmp_path)
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_studies_without_masks_take_part_unlabelled(dataset: Dataset, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def find_lv_in_first_frame(
     yield Notice(text="on the CPU")
     for frame in frames:
         mask = draw_lv(1)[0] if frame == 0 else np.zeros(images.shape[1:], np.uint8)
-        yield FrameResult(frame, mask, np.zeros(images.shape[1:], np.float16))
+        yield FrameResult(frame, mask, np.zeros(images.shape[1:], np.float16), np.zeros((len(mask), 8), np.float32))
         yield Progress(stage="Segmenting", done=1, total=1)
 
 

@@ -14,6 +14,7 @@ from glrp_napari.device import choose_placement
 from glrp_napari.phantom import Anatomy, make_phantom
 from glrp_napari.writing.masks import write_images, write_mask
 
+EXPERIMENTS = Path(__file__).parents[2] / "training" / "experiments"
 PLAN = """
 title = "Two strategies"
 strategies = ["random", "glrp"]
@@ -138,3 +139,8 @@ def test_a_malformed_study_is_named(tmp_path: Path, text: str, complaint: str) -
     with pytest.raises(StudyError, match=r"bad\.toml") as error:
         load_study(path)
     assert complaint in str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_experiments_are_studies(path: Path) -> None:
+    assert list_cells(load_study(path))

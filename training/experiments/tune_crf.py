@@ -25,7 +25,7 @@ from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import DEFAULT_MODEL, Model, find_model
 from glrp_napari.preprocess import estimate_bias_field, from_grid, normalise_frame, to_grid
 from glrp_napari.refine import CrfSettings, clean_mask, refine_probabilities
-from glrp_napari.segment import Segmenter, _lay_grid, open_model
+from glrp_napari.segment import Segmenter, lay_grid, open_model
 
 Result = TypeVar("Result")
 GRID: dict[str, tuple[float, ...]] = {
@@ -110,7 +110,7 @@ def load_frames(dataset: Path, split: str, model: Model, cache: Path) -> list[Fr
 def predict_case(case: Case, segmenter: Segmenter) -> Iterator[Frame]:
     """As `segment` does, but stops before the CRF."""
     images, geometry = case.cine.images, case.cine.geometry
-    grid = _finish(_lay_grid(images, geometry, segmenter))
+    grid = _finish(lay_grid(images, geometry, segmenter))
     n4 = segmenter.preprocessing.n4
     bias = estimate_bias_field(images.mean(0), geometry.spacing_mm) if n4 else np.float32(1)
     for image, truth in zip(images, case.truth, strict=True):

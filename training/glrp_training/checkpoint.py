@@ -124,6 +124,17 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
 
+def locate_checkpoint(folder: Path, name: str) -> Path:
+    """The checkpoint's file beside the model `name`.
+
+    Raises CheckpointError for the name of a finished model, which training anew would overwrite.
+    """
+    path, weights = folder / f"{name}.checkpoint", folder / f"{name}.safetensors"
+    if weights.exists() and not path.exists():
+        raise CheckpointError(f"{weights}: found a finished model, expected a new name, or that model removed")
+    return path
+
+
 def fingerprint(settings: BaseModel, *tensors: Tensor) -> str:
     """SHA-256 of settings and data: what a checkpoint must share with the run that resumes from it."""
     digest = hashlib.sha256(settings.model_dump_json().encode())

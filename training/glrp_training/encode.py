@@ -11,7 +11,7 @@ from glrp_napari.models import Architecture, Preprocessing, Settings, save_model
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights
 from glrp_training.cache import gather_unlabelled
-from glrp_training.checkpoint import Checkpoint, fingerprint
+from glrp_training.checkpoint import Checkpoint, fingerprint, locate_checkpoint
 from glrp_training.dataset import Dataset
 from glrp_training.pretrain import PretrainSettings, find_strategy, leave_fabric, make_fabric, pretrain
 from glrp_training.psm import estimate_psm, expand_psm, load_or_estimate_psm
@@ -40,8 +40,9 @@ def fit_encoder(
     """Pre-train the encoder `name` into `folder`; killed, it goes on from `<name>.checkpoint` when called again.
 
     Masks are never read. Raises ValueError where there is no study, CheckpointError when the checkpoint is of other
-    settings or data.
+    settings or data or when there is a finished model of that name.
     """
+    path = locate_checkpoint(folder, name)
     own, size = settings.pretraining, settings.preprocessing.size
     strategy, fabric = find_strategy(own.strategy), make_fabric(placement)
     with fabric.rank_zero_first(local=True):  # the others then find everything in the cache
@@ -62,7 +63,7 @@ def fit_encoder(
         citation=dataset.citation,
         training={"data": dataset.name, "split": settings.split, "slices": len(slices), **own.model_dump(mode="json")},
     )
-    checkpoint = Checkpoint(folder / f"{name}.checkpoint", fingerprint(card, slices.images, slices.positions))
+    checkpoint = Checkpoint(path, fingerprint(card, slices.images, slices.positions))
     yield from pretrain(encoder, slices, own, size, fabric, psm, checkpoint)
     if fabric.is_global_zero:
         save_model_files(folder, card, encode_weights(encoder))

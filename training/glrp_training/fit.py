@@ -13,7 +13,7 @@ from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.cache import gather_labelled, gather_unlabelled
-from glrp_training.checkpoint import Checkpoint, fingerprint
+from glrp_training.checkpoint import Checkpoint, fingerprint, locate_checkpoint
 from glrp_training.dataset import Dataset, pick_middle_slices
 from glrp_training.evaluate import Score, Summary, summarise
 from glrp_training.finetune import FinetuneSettings, Material, finetune
@@ -59,15 +59,17 @@ def fit_dataset(
     """Train the model `name` into `folder`, from scratch or from `base`; the file there is always the best so far.
 
     Killed, it goes on from `<name>.checkpoint` beside the model when it is called again. Raises ValueError when the
-    part of the split holds nothing, CheckpointError when the checkpoint is of other settings or data.
+    part of the split holds nothing, CheckpointError when the checkpoint is of other settings or data or when there is
+    a finished model of that name.
     """
+    path = locate_checkpoint(folder, name)
     material = yield from _gather(dataset, settings, cache)
     settings = _count_steps(settings, len(material.slices))
     cases = list(list_cases(dataset, settings.validate_on)) if settings.validate_on else []
     torch.manual_seed(settings.finetuning.seed)
     network = load_network(base) if base else UNet(settings.architecture)
     card = _describe_fit(dataset, settings, name, title, base)
-    checkpoint = Checkpoint(folder / f"{name}.checkpoint", _identify(card, material, base))
+    checkpoint = Checkpoint(path, _identify(card, material, base))
     for event in finetune(network, material, settings.finetuning, placement, checkpoint):
         yield event
         if not isinstance(event, TrainingStep) or not _is_due(event, settings.validate_every):

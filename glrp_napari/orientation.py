@@ -33,6 +33,11 @@ class Display:
         """The camera's two directions, in napari's words."""
         return ("up" if self.flip_vertical else "down", "left" if self.flip_horizontal else "right")
 
+    def turn(self, plane: NDArray[np.generic]) -> NDArray[np.generic]:
+        """A slice (Y, X) as it lies on the screen, first axis downwards and second one rightwards."""
+        shown = plane.T if self.swap else plane
+        return shown[:: -1 if self.flip_vertical else 1, :: -1 if self.flip_horizontal else 1]
+
 
 def find_display(geometry: Geometry) -> Display:
     """Of the eight ways to lay the axes on the screen, the one with anterior most upwards and left most rightwards.

@@ -4,8 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+
 from glrp_napari.cine import Geometry
-from glrp_napari.gui.orientation import Display, find_display
+from glrp_napari.orientation import Display, find_display
 
 POSTERIOR, LEFT, SUPERIOR = np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
 

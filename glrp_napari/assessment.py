@@ -1,0 +1,230 @@
+"""What the reader of a study decided (`Reading`), and every number that follows from it, the mask and the cine.
+
+The window, the session's file and the report share both, so that the same decisions always give the same numbers. Not
+to be confused with `reading/`, which reads files. Pure: it knows no files and no windows.
+
+What nobody decided is as found: ED and ES from the volumes, base and apex as `extent.propose_extent` suggests, the
+insertion points from the mask. A frame that holds no label is one that is not segmented.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from glrp_napari.cine import Cine, Mask, Positive, Structure, with_heart_rate
+from glrp_napari.curves import VolumeCurve, fit_curve
+from glrp_napari.extent import Extent, Slices, find_apex_first, keep_inside, propose_extent
+from glrp_napari.measure import UNCHOSEN, Function, Phases, find_phases, measure_function, measure_volumes
+from glrp_napari.norms import Judgement, Quantity, Sex, judge_function, measure_bsa
+from glrp_napari.segments import Insertions, find_insertions
+from glrp_napari.thickness import SegmentThickness, measure_segments
+
+Frame = Annotated[int, Field(ge=0)]
+Found = TypeVar("Found")
+
+SIDES = ("lv", "rv")
+"""The ventricles that have a base and an apex of their own; the myocardium goes with the LV."""
+
+
+class Reading(BaseModel):
+    """The reader's decisions; whatever is None, or a frame that is not named, is as found. Frames count from 0.
+
+    `lv_slices` and `rv_slices` hold by frame the first and last slice that count (None: no slice counts); those of a
+    frame that is neither ED nor ES wait until it is. Height in cm, weight in kg, age in years; `heart_rate_bpm` stands
+    instead of the file's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    phases: Phases = UNCHOSEN
+    lv_slices: dict[Frame, Slices | None] = {}
+    rv_slices: dict[Frame, Slices | None] = {}
+    insertions: dict[Frame, Insertions] = {}
+    height_cm: Positive | None = None
+    weight_kg: Positive | None = None
+    sex: Sex | None = None
+    age_years: Annotated[float, Field(ge=0)] | None = None
+    heart_rate_bpm: Positive | None = None
+
+
+class Measurements(BaseModel):
+    """Everything measured from a mask by a reading. `missing` says in sentences what could not be, and why.
+
+    `extents` and `insertions` are those that the numbers rest on at ED and ES, decided or found; `judged` compares with
+    the published ranges and is empty without a sex. A curve is None, `segments` is empty, where they are missing.
+    `apex_first` says at which end of the stack the apex lies (None: unknown).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    function: Function
+    extents: dict[int, Extent] = {}
+    insertions: dict[int, Insertions] = {}
+    lv_curve: VolumeCurve | None = None
+    rv_curve: VolumeCurve | None = None
+    segments: tuple[SegmentThickness, ...] = ()
+    judged: dict[Quantity, Judgement] = {}
+    apex_first: bool | None = None
+    missing: tuple[str, ...] = ()
+
+
+def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
+    """All numbers of a mask (T, Z, Y, X) of a cine as its reader decided. Raises ValueError for another shape.
+
+    What cannot be measured is missing with its reason, never an error: a report is written all the same. Decisions
+    about frames or slices that are not there, or not segmented, are passed over and named.
+    """
+    if mask.shape != cine.images.shape:
+        raise ValueError(f"the mask is {mask.shape}: expected the cine's {cine.images.shape}")
+    mask = _crop(mask)
+    timed = with_heart_rate(cine, reading.heart_rate_bpm) if reading.heart_rate_bpm else cine
+    missing: list[str] = []
+    segmented = [t for t, labels in enumerate(mask) if labels.any()]
+    phases = settle_phases(cine, mask, reading, segmented, missing)
+    extents = settle_extents(cine, mask, reading, phases, segmented)
+    function = measure_function(
+        mask,
+        cine.geometry,
+        segmented,
+        timed.rr_ms,
+        chosen=phases,
+        extents=extents,
+        bsa_m2=_attempt(missing, lambda: _measure_bsa(reading)),
+    )
+    at_phases = {t: extents[t] for t in phases if t is not None}
+    insertions = _settle_insertions(cine, mask, reading, at_phases, missing)
+    segments = _attempt(missing, lambda: _measure_wall(cine, mask, phases, extents, insertions))
+    lv_curve, rv_curve = (_fit(timed, function, side, missing) for side in SIDES)
+    return Measurements(
+        function=function,
+        extents=at_phases,
+        insertions=insertions,
+        lv_curve=lv_curve,
+        rv_curve=rv_curve,
+        segments=segments or (),
+        judged=judge_function(function, reading.sex, reading.age_years) if reading.sex else {},
+        apex_first=None if phases.ed is None else find_apex_first(mask[phases.ed]),
+        missing=tuple(dict.fromkeys(missing)),
+    )
+
+
+def _crop(mask: Mask) -> Mask:
+    """The part of a mask (T, Z, Y, X) that holds labels: nothing measured depends on where it lies in the slice."""
+    rows, columns = (np.flatnonzero(mask.any(axis=(0, 1, axis))) for axis in (3, 2))
+    if len(rows) == 0:
+        return mask[..., :1, :1]
+    return mask[..., rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def settle_phases(cine: Cine, mask: Mask, reading: Reading, segmented: list[int], missing: list[str]) -> Phases:
+    """ED and ES as decided, else as found; a decision for a frame that is not segmented is passed over and named.
+
+    They are found where the LV is in every frame: a base that comes and goes is no contraction.
+    """
+    chosen = {}
+    for name, frame in reading.phases._asdict().items():
+        if frame is not None and frame not in segmented:
+            missing.append(f"{name.upper()} is set to frame {frame + 1}, which is not segmented.")
+            frame = None
+        chosen[name] = frame
+    return find_phases(mask[:, _find_core(mask, segmented)], cine.geometry, segmented, Phases(**chosen))
+
+
+def _find_core(mask: Mask, segmented: Sequence[int]) -> slice:
+    """The slices that are the LV's in every segmented frame, by proposal; all where there is none."""
+    proposed = [slices for t in segmented if (slices := propose_extent(mask[t]).lv) is not None]
+    first, last = max((s[0] for s in proposed), default=0), min((s[1] for s in proposed), default=-1)
+    return slice(first, last + 1) if first <= last else slice(None)
+
+
+def settle_extents(cine: Cine, mask: Mask, reading: Reading, phases: Phases, segmented: list[int]) -> dict[int, Extent]:
+    """The slices that count in every segmented frame.
+
+    At ED and ES they are the reader's, else the proposal's. Every other frame lies between them as far as its LV has
+    emptied, for the base comes down with the contraction (ours); so the curve has no step at either phase.
+    """
+    if phases.ed is None or phases.es is None:
+        return {t: _settle_frame(mask[t], reading, t) for t in segmented}
+    ed, es = (_settle_frame(mask[t], reading, t) for t in (phases.ed, phases.es))
+    lv_ml = measure_volumes(mask, cine.geometry)[Structure.LV]
+    stroke_ml = float(lv_ml[phases.ed] - lv_ml[phases.es]) or 1.0
+    between = {t: _blend(ed, es, float(lv_ml[phases.ed] - lv_ml[t]) / stroke_ml) for t in segmented}
+    return between | {phases.ed: ed, phases.es: es}
+
+
+def _settle_frame(labels: Mask, reading: Reading, frame: int) -> Extent:
+    """The extent of one frame (Z, Y, X): each ventricle's as decided, else as proposed."""
+    proposed = propose_extent(labels)
+    return Extent(
+        lv=_fit_in(reading.lv_slices.get(frame, proposed.lv), len(labels)),
+        rv=_fit_in(reading.rv_slices.get(frame, proposed.rv), len(labels)),
+    )
+
+
+def _fit_in(slices: tuple[int, int] | None, count: int) -> tuple[int, int] | None:
+    return None if slices is None or slices[0] >= count else (slices[0], min(slices[1], count - 1))
+
+
+def _blend(ed: Extent, es: Extent, emptied: float) -> Extent:
+    """The extent of a frame that has `emptied` (0 at ED, 1 at ES)."""
+    part = float(np.clip(emptied, 0, 1))
+    sides: dict[str, tuple[int, int] | None] = {}
+    for side in SIDES:
+        start, end = getattr(ed, side), getattr(es, side)
+        if start is None or end is None:
+            sides[side] = start if part < 0.5 else end
+        else:
+            first, last = (round(a + part * (b - a)) for a, b in zip(start, end, strict=True))
+            sides[side] = (first, last)
+    return Extent(**sides)
+
+
+def _measure_bsa(reading: Reading) -> float | None:
+    if reading.height_cm is None or reading.weight_kg is None:
+        return None
+    return measure_bsa(reading.height_cm, reading.weight_kg)
+
+
+def _settle_insertions(
+    cine: Cine, mask: Mask, reading: Reading, extents: Mapping[int, Extent], missing: list[str]
+) -> dict[int, Insertions]:
+    settled = {}
+    for frame, extent in extents.items():
+        given = reading.insertions.get(frame)
+        counted = keep_inside(mask[frame], extent)
+        found = given or _attempt(missing, partial(find_insertions, counted, cine.geometry))
+        if found is not None:
+            settled[frame] = found
+    return settled
+
+
+def _measure_wall(
+    cine: Cine, mask: Mask, phases: Phases, extents: Mapping[int, Extent], insertions: Mapping[int, Insertions]
+) -> tuple[SegmentThickness, ...]:
+    if phases.ed is None or phases.es is None or not {phases.ed, phases.es} <= set(insertions):
+        return ()
+    return measure_segments(mask, cine.geometry, phases, extents=extents, insertions=insertions)
+
+
+def _fit(cine: Cine, function: Function, side: str, missing: list[str]) -> VolumeCurve | None:
+    volumes = function.volumes_ml[side.upper()]
+    if not any(volumes) or len(volumes) < 2:
+        return None
+    if cine.frame_ms is None:
+        missing.append("No rates: the file does not say how long a frame lasts. Type the heart rate.")
+        return None
+    times = cine.frame_ms
+    return _attempt(missing, lambda: fit_curve(volumes, times, cine.rr_ms))
+
+
+def _attempt(missing: list[str], measure: Callable[[], Found]) -> Found | None:
+    """What `measure` gives, or None and the sentence of why not."""
+    try:
+        return measure()
+    except ValueError as error:
+        sentence = str(error)
+        missing.append(f"{sentence[:1].upper()}{sentence[1:]}.")
+        return None

@@ -1,0 +1,51 @@
+"""How a library's labels are drawn: the conventions on which readers differ, agreed once for all of its labels.
+
+They change volumes and mass by more than two readers differ (papillaries alone, LV mass by about a tenth), so that
+labels of two protocols must not be mixed unseen. Choices after J. Schulz-Menger et al., "Standardized image
+interpretation and post-processing in cardiovascular magnetic resonance", JCMR 22:19, 2020.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glrp_napari.library.record_text import LibraryError, parse_object
+from glrp_napari.writing.atomic import write_atomically
+
+FILE = "protocol.json"
+
+
+class Protocol(BaseModel):
+    """The conventions in force.
+
+    `papillaries`: papillary muscles count to the LV's cavity or to its wall. `basal_slice`: how much of the cavity's
+    edge must be myocardium for a slice to count to the LV. `rv_trabeculae`: in the RV's cavity or left out of it.
+    `phases`: how ED and ES are found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    papillaries: Literal["cavity", "wall"] = "cavity"
+    basal_slice: Literal["half", "three-quarters", "any"] = "half"
+    rv_trabeculae: Literal["cavity", "left-out"] = "cavity"
+    phases: Literal["volume", "first-frame", "valves"] = "volume"
+
+
+def load_protocol(folder: Path) -> Protocol | None:
+    """The library's protocol, None where none was agreed. Raises LibraryError for a file that is none."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return Protocol.model_validate(parse_object(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise LibraryError(f"{path}: {where}: {first['msg']}, expected a labelling protocol") from None
+
+
+def save_protocol(folder: Path, protocol: Protocol) -> None:
+    """Keep a protocol with the library; labels accepted from now on carry it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / FILE, protocol.model_dump_json(indent=2).encode() + b"\n")

@@ -1,0 +1,260 @@
+"""Labels in and out of the library's folder, one slice of one frame a label.
+
+A label is a JSON record and up to three NIfTI files: the slice's image, its mask and the model's own answer. Their
+names carry the label's counter, and the record is written last and alone makes the label exist, so that a crash leaves
+either the old label or the new one. Knows no network and no window, and not whether somebody else writes: see `lock`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glrp_napari.cine import Cine, Geometry, Mask, Source, hash_study
+from glrp_napari.library.protocol import load_protocol
+from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
+from glrp_napari.library.record_text import LibraryError, check_inside
+from glrp_napari.reading import read_cine
+from glrp_napari.reading.masks import read_mask
+from glrp_napari.writing.atomic import write_atomically
+from glrp_napari.writing.masks import write_images, write_mask
+
+RECORDS = "*-t*-z*.json"
+Kind = Literal["image", "mask", "before"]
+KINDS: tuple[Kind, ...] = ("image", "mask", "before")
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """A slice to be stored: its place in the cine, whether a person corrected it, and its labels (Y, X).
+
+    `before` is the model's own answer (Y, X) that was corrected, None where no model segmented the slice.
+    """
+
+    frame: int
+    slice: int
+    state: State
+    mask: Mask
+    before: Mask | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What lies in a library's folder: the labels in the order they were accepted, and the records that are damaged."""
+
+    labels: tuple[Label, ...] = ()
+    damaged: tuple[DamagedRecord, ...] = ()
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a later version of the program wrote any of the labels: then this one only reads."""
+        return any(label.format_version > FORMAT for label in self.labels)
+
+
+def accept_slice(
+    folder: Path,
+    cine: Cine,
+    mask: Mask,
+    frame: int,
+    slice_index: int,
+    state: State,
+    model: str | None = None,
+    study: str | None = None,
+) -> Label:
+    """Store one slice as a label, replacing an earlier one of the same place.
+
+    `mask` is the slice's labels (Y, X); `study` is the cine's hash where the caller has it already. Raises
+    LibraryError for a mask of another shape.
+    """
+    slices = [Accepted(frame, slice_index, state, mask)]
+    return accept_slices(folder, cine, slices, model, study)[0]
+
+
+def accept_slices(
+    folder: Path,
+    cine: Cine,
+    slices: Sequence[Accepted],
+    model: str | None = None,
+    study: str | None = None,
+    who: str = "",
+) -> tuple[Label, ...]:
+    """Store slices of one cine as labels in the order given, with the library's protocol and the reader's name `who`.
+
+    The library is read once, however many they are. As `accept_slice` otherwise: raises LibraryError for a mask of
+    another shape, and for a library with damaged or newer records, before anything is written.
+    """
+    for one in slices:
+        _check_shape(folder, cine, one)
+    known = list_writable(folder)
+    counter = max((label.counter for label in known), default=0)
+    protocol, study = load_protocol(folder), study or hash_study(cine)
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {label.stem: label for label in known}
+    stored = []
+    for number, one in enumerate(slices, counter + 1):
+        label = _describe(cine, one, number, study).model_copy(
+            update={"model": model, "who": who, "protocol": protocol}
+        )
+        stored.append(_store(folder, cine, label, one, places.get(label.stem)))
+        places[label.stem] = stored[-1]
+    return tuple(stored)
+
+
+def list_labels(folder: Path) -> tuple[Label, ...]:
+    """The labels in a folder in the order they were accepted. Raises DamagedRecord for a malformed record."""
+    survey = survey_labels(folder)
+    if survey.damaged:
+        raise survey.damaged[0]
+    return survey.labels
+
+
+def survey_labels(folder: Path) -> Survey:
+    """The labels in a folder, and which records cannot be read."""
+    labels, damaged = [], []
+    for path in sorted(folder.glob(RECORDS)):
+        try:
+            labels.append(load_record(path))
+        except DamagedRecord as error:
+            damaged.append(error)
+    return Survey(tuple(sorted(labels, key=lambda label: label.counter)), tuple(damaged))
+
+
+def list_writable(folder: Path) -> tuple[Label, ...]:
+    """As `list_labels`, of a library that may be changed: raises LibraryError where a later version wrote to it."""
+    labels = list_labels(folder)
+    for label in labels:
+        if label.format_version > FORMAT:
+            raise LibraryError(
+                f"{folder / label.stem}.json: found format {label.format_version}, expected at most {FORMAT}: a later "
+                "version of this program wrote it, so this one only reads the library"
+            )
+    return labels
+
+
+def load_slice(folder: Path, label: Label) -> tuple[NDArray[np.float32], Mask, Geometry]:
+    """Image (Y, X), mask (Y, X) and geometry of one label.
+
+    Raises ReadError when a file is missing or damaged, LibraryError when it is another than the record says.
+    """
+    cine = _load_image(folder, label)
+    mask = _load_mask(find_file(folder, label, "mask"), label.mask_sha256, cine)
+    return cine.images[0, 0].astype(np.float32), mask, cine.geometry
+
+
+def load_before(folder: Path, label: Label) -> Mask | None:
+    """The model's own answer (Y, X) that was corrected to this label, None where there was none.
+
+    Raises as `load_slice`.
+    """
+    if label.before_sha256 is None:
+        return None
+    return _load_mask(find_file(folder, label, "before"), label.before_sha256, _load_image(folder, label))
+
+
+def remove_label(folder: Path, label: Label) -> None:
+    """Take a label out: the record first, so that it stops existing at once."""
+    list_writable(folder)
+    (folder / f"{label.stem}.json").unlink(missing_ok=True)
+    _remove_files(folder, label)
+
+
+def find_file(folder: Path, label: Label, kind: Kind) -> Path:
+    """Where a label's file lies; in format 1 under a name without the counter."""
+    number = "" if label.format_version == 1 else f"-{label.counter}"
+    return folder / f"{label.stem}.{kind}{number}.nii.gz"
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 (hex) of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def cut_slice(cine: Cine, frame: int, slice_index: int) -> Cine:
+    """One slice of one frame as a cine (1, 1, Y, X) in its place."""
+    geometry = cine.geometry
+    step = np.asarray(geometry.axes[0]) * geometry.spacing_mm[0] * slice_index
+    origin = tuple(float(value) for value in np.asarray(geometry.origin_mm) + step)
+    return replace(
+        cine,
+        images=cine.images[frame : frame + 1, slice_index : slice_index + 1],
+        frame_ms=None,
+        geometry=geometry.model_copy(update={"origin_mm": origin}),
+        source=Source(name=cine.source.name),
+    )
+
+
+def save_record(folder: Path, label: Label) -> None:
+    """Write a label's record: from now on the label exists."""
+    write_atomically(folder / f"{label.stem}.json", label.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _check_shape(folder: Path, cine: Cine, one: Accepted) -> None:
+    shape = cine.images.shape[2:]
+    for mask in (one.mask, one.before):
+        if mask is not None and mask.shape != shape:
+            raise LibraryError(
+                f"{folder}: found a mask of {mask.shape} for a slice of {shape}: expected the same shape"
+            )
+
+
+def _describe(cine: Cine, one: Accepted, counter: int, study: str) -> Label:
+    _, slices, rows, columns = cine.images.shape
+    return Label(
+        study=study,
+        frame=one.frame,
+        slice=one.slice,
+        slices=slices,
+        state=one.state,
+        counter=counter,
+        frame_mean=float(cine.images[one.frame].mean(dtype=np.float64)),
+        frame_std=float(cine.images[one.frame].std(dtype=np.float64)),
+        shape=(rows, columns),
+        geometry=cut_slice(cine, one.frame, one.slice).geometry,
+    )
+
+
+def _store(folder: Path, cine: Cine, label: Label, one: Accepted, replaced: Label | None) -> Label:
+    """Write a label's files, then its record; then remove the files of the label it replaces."""
+    one_slice = cut_slice(cine, label.frame, label.slice)
+    image, mask, before = (find_file(folder, label, kind) for kind in KINDS)
+    write_images(image, one_slice.images, one_slice)
+    write_mask(mask, one.mask[None, None], one_slice)
+    hashes = {"image_sha256": hash_file(image), "mask_sha256": hash_file(mask)}
+    if one.before is not None:
+        write_mask(before, one.before[None, None], one_slice)
+        hashes["before_sha256"] = hash_file(before)
+    stored = label.model_copy(update=hashes)
+    save_record(folder, stored)
+    if replaced is not None:
+        _remove_files(folder, replaced)
+    return stored
+
+
+def _remove_files(folder: Path, label: Label) -> None:
+    for kind in KINDS:
+        find_file(folder, label, kind).unlink(missing_ok=True)
+
+
+def _load_image(folder: Path, label: Label) -> Cine:
+    path = find_file(folder, label, "image")
+    _check_hash(path, label.image_sha256)
+    return read_cine(path)
+
+
+def _load_mask(path: Path, expected: str | None, cine: Cine) -> Mask:
+    _check_hash(path, expected)
+    mask: Mask = read_mask(path, cine)[0, 0]
+    return mask
+
+
+def _check_hash(path: Path, expected: str | None) -> None:
+    """Raise LibraryError for a file that leads out of the library or was replaced since the record was written."""
+    check_inside(path.parent, path)
+    if expected is not None and path.exists() and (found := hash_file(path)) != expected:
+        raise LibraryError(
+            f"{path}: found SHA-256 {found[:12]}…, expected the record's {expected[:12]}…: it was replaced"
+        )

@@ -1,0 +1,154 @@
+"""The reader's decisions, what follows from them, and what is said where nothing can be measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure, with_heart_rate
+from glrp_napari.extent import Extent
+from glrp_napari.measure import Phases, measure_function
+from glrp_napari.norms import Quantity, Sex
+from glrp_napari.segments import Insertions
+
+
+def make_beating(slices: int = 6) -> tuple[Cine, Mask]:
+    """Ten frames of a cylinder that shrinks by half and back, ring around it, RV beside it; all slices alike."""
+    y, x = np.indices((40, 60)) - np.array([20, 36])[:, None, None]
+    planes = []
+    for t in range(10):
+        radius = 10 - 4 * np.sin(np.pi * t / 10) ** 2
+        plane = np.where(np.hypot(y, x + 20) < radius + 4, Structure.RV, 0)
+        plane = np.where(np.hypot(y, x) < 12, Structure.MYO, plane)
+        planes.append(np.where(np.hypot(y, x) < radius, Structure.LV, plane))
+    mask = np.repeat(np.array(planes, np.uint8)[:, None], slices, 1)
+    return Cine(mask, Geometry(spacing_mm=(8.0, 1.5, 1.5)), Source("x"), tuple(80.0 * t for t in range(10))), mask
+
+
+CINE, MASK = make_beating()
+
+
+def measured(**decisions: object):  # noqa: ANN201
+    return measure_reading(CINE, MASK, Reading(**decisions))
+
+
+def test_an_undecided_reading_is_as_found() -> None:
+    found = measured()
+    plain = measure_function(MASK, CINE.geometry, rr_ms=CINE.rr_ms)
+    assert (found.function.ed, found.function.es) == (plain.ed, plain.es)
+    assert found.function.lv.edv_ml == pytest.approx(plain.lv.edv_ml, rel=0.02)
+    assert set(found.extents) == set(found.insertions) == {plain.ed, plain.es}
+    assert found.lv_curve is not None
+    assert found.rv_curve is not None
+    assert [segment.number for segment in found.segments] == list(range(1, 17))
+    assert (found.missing, found.judged) == ((), {})
+
+
+def test_every_decision_survives_the_session_file_and_unknown_ones_are_refused() -> None:
+    reading = Reading(
+        phases=Phases(2, None),
+        lv_slices={2: (1, 6), 9: None},
+        rv_slices={2: (0, 5)},
+        insertions={2: Insertions(anterior_deg=-120, inferior_deg=120)},
+        height_cm=180,
+        weight_kg=80,
+        sex=Sex.FEMALE,
+        age_years=50,
+        heart_rate_bpm=61,
+    )
+    assert Reading.model_validate_json(reading.model_dump_json()) == reading
+    for wrong in ({"base": 3}, {"height_cm": 0}, {"lv_slices": {0: (4, 2)}}, {"lv_slices": {-1: (0, 2)}}):
+        with pytest.raises(ValidationError):
+            Reading.model_validate(wrong)
+
+
+def test_phases_and_slices_are_the_reader_s() -> None:
+    found = measured()
+    ed, first, last = found.function.ed, *found.extents[found.function.ed].lv
+    moved = measured(lv_slices={ed: (first + 1, last)})
+    plane_ml = np.count_nonzero(MASK[ed, first] == Structure.LV) * CINE.geometry.voxel_ml
+    assert moved.function.lv.edv_ml == pytest.approx(found.function.lv.edv_ml - plane_ml, abs=0.02)
+    assert moved.function.rv == found.function.rv
+    assert (moved.function.lv.esv_ml, moved.extents[ed].rv) == (found.function.lv.esv_ml, found.extents[ed].rv)
+    later = measured(phases=Phases(ed + 2, None), lv_slices={ed: (first + 1, last)})
+    assert (later.function.ed, later.function.es) == (ed + 2, found.function.es)
+    assert set(later.extents) == {ed + 2, found.function.es}
+    none = measured(rv_slices=dict.fromkeys(found.extents))
+    assert none.function.rv.edv_ml is None
+    assert none.function.lv == found.function.lv
+
+
+def test_between_the_phases_the_base_moves_as_the_heart_empties() -> None:
+    cine, mask = make_beating()
+    found = measure_reading(cine, mask, Reading(lv_slices={0: (0, 5), 5: (2, 5)}))
+    lv = np.array(found.function.volumes_ml["LV"]) / np.array(
+        measure_reading(cine, mask, Reading()).lv_curve.measured_ml
+    )
+    counted = np.round(lv * 6).astype(int)
+    assert (counted[0], counted[5]) == (6, 4)
+    assert (np.diff(counted[:6]) <= 0).all()
+    assert (np.diff(counted[5:]) >= 0).all()
+    assert 5 in counted
+
+
+def test_body_size_and_heart_rate_are_typed() -> None:
+    found = measured(height_cm=180, weight_kg=80, heart_rate_bpm=50, sex=Sex.MALE)
+    assert found.function.bsa_m2 == 2.0
+    assert found.function.lv.edvi_ml_m2 == pytest.approx(found.function.lv.edv_ml / 2, abs=0.01)
+    assert found.function.heart_rate_bpm == 50
+    assert found.lv_curve.rr_ms == pytest.approx(1200)
+    assert set(found.judged) == set(Quantity)
+    tiny = measured(height_cm=18, weight_kg=80)
+    assert tiny.function.bsa_m2 is None
+    assert tiny.missing == ("Height: found 18.0 cm, expected 100 to 250 cm.",)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("phase", "ED is set to frame 4, which is not segmented."),
+        ("few", "a volume–time curve needs 8"),
+        ("rate", "Type the heart rate."),
+        ("thin", "the segments need at least 3"),
+        ("alone", "No slice shows where the RV meets the LV"),
+        ("empty", ""),
+    ],
+)
+def test_case_71_what_cannot_be_measured_is_missing_with_its_reason(change: str, reason: str) -> None:
+    cine, mask = make_beating()
+    reading = Reading()
+    if change == "phase":
+        mask[3], reading = 0, Reading(phases=Phases(3, None))
+    elif change == "few":
+        mask[[1, 2, 3, 4, 6, 7]] = 0
+    elif change == "rate":
+        cine = replace(cine, frame_ms=None)
+    elif change == "thin":
+        reading = Reading(lv_slices={0: (0, 1)})
+    elif change == "alone":
+        mask[mask == Structure.RV] = 0
+    else:
+        mask[:] = 0
+    found = measure_reading(cine, mask, reading)
+    assert any(reason in sentence for sentence in found.missing) == bool(reason)
+    assert (found.function.ed is None) == (change == "empty")
+
+
+def test_slices_that_the_stack_lacks_are_passed_over() -> None:
+    cine, mask = make_beating()
+    found = measure_reading(cine, mask, Reading(lv_slices={0: (2, 40)}, rv_slices={0: (40, 50)}))
+    assert found.extents[0] == Extent(lv=(2, 5), rv=None)
+
+
+def test_another_study_s_mask_is_refused() -> None:
+    cine, mask = make_beating()
+    with pytest.raises(ValueError, match=r"expected the cine's \(10, 6, 40, 60\)"):
+        measure_reading(cine, mask[:, 1:], Reading())
+
+
+def test_a_heart_rate_spreads_the_frames() -> None:
+    cine, _ = make_beating()
+    assert with_heart_rate(cine, 60).frame_ms == pytest.approx(np.arange(10) * 100.0)
+    assert with_heart_rate(cine, 75).rr_ms == pytest.approx(800)
