@@ -3,8 +3,8 @@
     python training/experiments/simulate_labels.py acdc.json --base base35.safetensors --out DIR
 
 `--base` was trained on the first 35 patients of the data set's training part (`glrp finetune --labelled 35`). Labels
-are taken from the next ones, figures are of the part `test`, which nobody tunes on. With `--domains papillaries,inverted
---labels 2,10 --patients 6` it is a matter of minutes; what is in DIR already is not repeated.
+are taken from the next ones, figures are of the part `test`, which nobody tunes on. A short run:
+`--domains papillaries,inverted --labels 2,10 --patients 6`. What is in DIR already is not repeated.
 """
 
 import json

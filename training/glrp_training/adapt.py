@@ -119,6 +119,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             "steps": trial.steps,
             "share": trial.share,
             "study": job.study,
+            "protocol": describe_protocol(trained),
             "content": {label.stem: job.content[label.stem] for label in trained},
             "settings": job.settings.model_dump(mode="json"),
         },
@@ -128,6 +129,13 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
         },
     )
     return save_model_files(folder, card, encode_weights(trial.network))
+
+
+def describe_protocol(labels: Sequence[Label]) -> dict[str, str] | None:
+    """The conventions the labels were drawn by, where they are known and one for all."""
+    found = {label.protocol for label in labels}
+    protocol = found.pop() if len(found) == 1 else None
+    return None if protocol is None else protocol.model_dump(mode="json")
 
 
 def choose_settings(labels: int) -> FinetuneSettings:

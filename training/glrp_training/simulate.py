@@ -25,8 +25,6 @@ from glrp_training.dataset import Dataset
 from glrp_training.domains import DOMAINS, Domain
 from glrp_training.overlap import measure_dice
 
-LV_ONLY = (Structure.LV,)
-
 
 @dataclass(frozen=True, eq=False)
 class Patient:
@@ -164,7 +162,11 @@ def store_corrections(
     library: Path, patient: Patient, places: Iterable[tuple[int, int]], base: Segmenter, model: str
 ) -> Iterator[Notice | Progress]:
     """Truth's slices as corrections of the base's answers."""
-    accepted = [Accepted(t, z, "corrected", patient.truth[t, z]) for t, z in places]
+    answers = {}
+    for event in segment(patient.cine.images, patient.cine.geometry, base):
+        if isinstance(event, FrameResult):
+            answers[event.frame] = event.mask
+    accepted = [Accepted(t, z, "corrected", patient.truth[t, z], answers[t][z]) for t, z in places]
     accept_slices(library, patient.cine, accepted, model)
     yield Progress(stage=f"Labelling {patient.name}", done=1, total=1)
 

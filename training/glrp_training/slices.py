@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from glrp_napari.cine import Mask
-from glrp_napari.library import Label, State, load_slice
+from glrp_napari.library import Label, State, load_before, load_slice
 from glrp_napari.models import Preprocessing
 from glrp_napari.phantom import make_phantom
 from glrp_napari.preprocess import (
@@ -133,7 +133,7 @@ def prepare_label(folder: Path, label: Label, settings: Preprocessing) -> Slices
     normal = normalise(image, label.frame_mean, label.frame_std)
     pixel_mm = geometry.spacing_mm[1:]
     cut = _cut(normal[None], mask[None], pixel_mm, settings, centre := find_centre(mask, pixel_mm))
-    weights = weigh_pixels(label.state, mask, None)
+    weights = weigh_pixels(label.state, mask, load_before(folder, label))
     grid = _make_grid(mask.shape, pixel_mm, settings, centre)
     return Slices(cut.images, cut.masks, to_grid(torch.from_numpy(weights[None]), grid).half())
 
