@@ -29,8 +29,14 @@ def _list_patient(patient: PatientComparison, number: int) -> Iterator[Row]:
         who = ""
         if name in base.hd95_mm and name in now.hd95_mm:
             yield "", f"{name} HD95", f"{base.hd95_mm[name]:.1f} mm", f"{now.hd95_mm[name]:.1f} mm", ""
-        error, error_now = base.area_error_cm2[name], now.area_error_cm2.get(name, 0.0)
-        yield "", f"{name} area off by", f"{error:.2f} cm²", f"{error_now:.2f} cm²", ""
+        if name in base.area_error_cm2 and name in now.area_error_cm2:
+            errors = (f"{scores.area_error_cm2[name]:.2f} cm²" for scores in (base, now))
+            yield (
+                "",
+                f"{name} area off by",
+                *errors,
+                f"it is {base.area_cm2[name]:.1f} and {now.area_cm2[name]:.1f} cm²",
+            )
     yield from _list_hearts(patient.labelled_heart, patient.base_heart, patient.candidate_heart)
 
 

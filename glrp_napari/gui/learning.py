@@ -66,10 +66,7 @@ class Learning(QObject):
         request = self._make_request(base, resume=True, for_window=False)
         path = place.now.session.unfinished.with_name("request.json")
         write_atomically(path, encode(request))
-        subprocess.Popen(
-            [sys.executable, "-m", "glrp_napari.worker", str(path)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        start_alone(path)
 
     def switch(self) -> None:
         """Use the new model although the gate refused it, or go back to the one before."""
@@ -131,3 +128,10 @@ class Learning(QObject):
         place.update(candidate=name, replaced=before, comparison=done.comparison, outcome=outcome, new_labels=0)
         if verdict.accepted:
             place.choose_model(name)
+
+
+def start_alone(request: Path) -> None:
+    """A process that outlives the window and does what a file requests."""
+    command = [sys.executable, "-m", "glrp_napari.worker", str(request)]
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)

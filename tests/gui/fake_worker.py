@@ -49,7 +49,13 @@ def finetune(request: m.FinetuneRequest, mode: str) -> None:
 
 def compare(request: m.FinetuneRequest, dice: float) -> Comparison:
     """Two slices of one patient: 0.8 before."""
-    before, after = (Scores(dice={name: value for name in ("RV", "MYO", "LV")}) for value in (0.8, dice))
+    names = ("RV", "MYO", "LV")
+    before, after = (
+        Scores(
+            dice=dict.fromkeys(names, value), area_cm2=dict.fromkeys(names, 9), area_error_cm2=dict.fromkeys(names, 1)
+        )
+        for value in (0.8, dice)
+    )
     patient = PatientComparison(study="a" * 64, slices=2, base=before, candidate=after)
     picture = request.pictures / "change.npz"
     image, mask = np.arange(1600, dtype=np.uint8).reshape(40, 40), np.zeros((40, 40), np.uint8)
