@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from glrp_training import recall, trial
 from glrp_training.adapt import adapt, choose_settings, resume
 from glrp_training.consistency import Consistency
 from glrp_training.finetune import FinetuneSettings, Material, finetune
+from glrp_training.refit import Refit, refit
 from glrp_training.slices import (
     ACCEPTED_WEIGHT,
     CHANGED_WEIGHT,
@@ -30,7 +31,7 @@ from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.library import LibraryError, accept_slice
 from glrp_napari.messages import FinetuneDone, Interrupted, Progress, StudyFile, TrainingStep, Validated
-from glrp_napari.models import Architecture, Model, Preprocessing, find_model, save_model_files
+from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 
@@ -320,3 +321,29 @@ def test_what_a_person_changed_counts_most_and_what_was_accepted_least() -> None
 @pytest.mark.parametrize(("labels", "most"), [(1, 60), (10, 140), (100, 160)])
 def test_few_labels_take_few_steps(labels: int, most: int) -> None:
     assert choose_settings(labels).steps <= most
+
+
+def test_a_refit_gives_the_same_weights_until_a_label_is_changed(
+    library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile
+) -> None:
+    model = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU, study)).model))
+    events: list[object] = []
+    outcome = run_out(refit(model, tiny_model, library, CPU, study), events)
+    assert outcome.is_same
+    assert events
+    with pytest.raises(ModelError, match="found no study, expected study"):
+        run_out(refit(model, tiny_model, library, CPU), [])
+    cine, mask = make_square_cine(0)
+    accept_slice(library, cine, np.roll(mask[0, 2], 2, 0), 0, 2, "corrected")
+    with pytest.raises(LibraryError, match="changed since mine-1 was made"):
+        run_out(refit(model, tiny_model, library, CPU, study), [])
+
+
+def run_out(events: Generator[object, None, Refit], seen: list[object]) -> Refit:
+    """What a generator returns."""
+    while True:
+        try:
+            seen.append(next(events))
+        except StopIteration as end:
+            outcome: Refit = end.value
+            return outcome

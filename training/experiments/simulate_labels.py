@@ -10,9 +10,8 @@ are taken from the next ones, figures are of the part `test`, which nobody tunes
 import json
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from glrp_training.dataset import load_dataset
 from glrp_training.domains import DOMAINS
@@ -28,12 +27,11 @@ from glrp_training.simulate import (
 
 from glrp_napari.device import choose_placement
 from glrp_napari.models import find_model
-from glrp_napari.progress import show_progress
+from glrp_napari.progress import collect
 from glrp_napari.segment import open_model
 from glrp_napari.writing.atomic import write_atomically
 
 FIRST_NEW, SOURCES = 35, 8
-T = TypeVar("T")
 
 
 def main() -> None:
@@ -43,7 +41,7 @@ def main() -> None:
     base, place, dataset = find_model(options.base), choose_placement(), load_dataset(options.dataset)
     sources = load_patients(dataset, "train", FIRST_NEW, SOURCES)
     targets = load_patients(dataset, "test", 0, options.patients)
-    originals = run(score_patients(open_model(base, place), targets))
+    originals = collect(score_patients(open_model(base, place), targets))
     print(f"{base.card.name} on {len(targets)} new patients as they are: Dice {average(originals):.3f}", flush=True)
     rows = []
     for domain in options.domains:
@@ -56,22 +54,10 @@ def main() -> None:
                 events = simulate(
                     base, work / "labels", work / "models", domain, sources, targets, places, place, originals
                 )
-                write_atomically(path, json.dumps(describe(run(events)), indent=1).encode() + b"\n")
+                write_atomically(path, json.dumps(describe(collect(events)), indent=1).encode() + b"\n")
             rows.append(json.loads(path.read_text()))
             print(tabulate(rows[-1:]).splitlines()[-1], flush=True)
     write_atomically(options.out / "table.md", tabulate(rows).encode())
-
-
-def run(events: Generator[object, None, T]) -> T:
-    """Run to the end, showing progress; the generator's return value."""
-    kept: list[T] = []
-
-    def keep() -> Generator[object, None, None]:
-        kept.append((yield from events))
-
-    for _ in show_progress(keep()):
-        pass
-    return kept[0]
 
 
 def parse() -> "Options":

@@ -121,6 +121,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             "study": job.study,
             "protocol": describe_protocol(trained),
             "content": {label.stem: job.content[label.stem] for label in trained},
+            "apart": [label.stem for label in trial.plan.apart],
             "settings": job.settings.model_dump(mode="json"),
         },
         figures={

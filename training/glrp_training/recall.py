@@ -31,7 +31,7 @@ from glrp_training.slices import (
 
 REHEARSAL_SEEDS = range(10_000, 10_004)
 TEST_SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 3)
-TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 102)
+TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 104)
 """Phantoms that no training sees: to test a model on, and to try on how far it may go."""
 SAMPLED_FRAMES = 6
 MAX_SAMPLED = 60

@@ -70,6 +70,11 @@ class Trial:
         self._step_back(share)
         self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
 
+    def retrain(self, labels: tuple[Label, ...], steps: int, share: float) -> Events:
+        """The final training on exactly these labels, as a card tells it."""
+        yield from self._fit(self.network, labels, "Training", None, None, steps)
+        self._step_back(share)
+
     def hurry(self) -> None:
         """Make the network fit for use although its training was cut short."""
         if self.share == 1.0:
