@@ -36,8 +36,9 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something odd. `severity` is its size over what the rule tolerates, so always above 1; 2 and more is grave.
+    """Something odd. `severity` is its size over what the rule tolerates: above 1 it is broken, from `GRAVE` on badly.
 
+    Up to 1 it is worth naming and no alarm (only differences between frames are named so).
     `text` is a sentence without the place; `frame` and `slice` count from 0 and are None where the finding belongs to
     no single one.
     """
@@ -147,7 +148,7 @@ def _check_holes(labels: Mask, area: float) -> list[Finding]:
     found = []
     for structure, region in ((Structure.RV, labels == Structure.RV), (Structure.LV, labels >= Structure.MYO)):
         inside = ndimage.binary_fill_holes(region) & ~region
-        hole = np.count_nonzero(inside) * area
+        hole = int(np.count_nonzero(inside)) * area
         if hole > HOLE_MM2:
             text = f"{NAMES[structure]} has a hole of {hole:.0f} mm²"
             found.append(Finding(Rule.HOLE, text, hole / HOLE_MM2, structure))

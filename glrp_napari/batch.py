@@ -26,7 +26,7 @@ from glrp_napari.models import Model, find_model
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.studies import check_stack
 from glrp_napari.refine import CrfSettings
-from glrp_napari.report import StudyReport, report_study, write_report
+from glrp_napari.report import Origin, StudyReport, report_study, write_report
 from glrp_napari.segment import FrameResult, Frames, Segmenter, open_model, segment
 from glrp_napari.writing.masks import write_mask
 
@@ -81,8 +81,13 @@ def segment_study(
             done.append(event.frame)
         yield event
     spent = {**seconds, "segment": time.monotonic() - started}
-    device = segmenter.placement.device.type
-    report = report_study(cine, mask, model, tuple(sorted(done)), device, crf is not None, spent)
+    origin = Origin(
+        model=model.card.name,
+        model_sha256=model.card.weights_sha256,
+        device=segmenter.placement.device.type,
+        crf=crf is not None,
+    )
+    report = report_study(cine, mask, origin, sorted(done), spent)
     yield StudySegmented(mask, report)
 
 

@@ -18,25 +18,30 @@ from rich.table import Table
 
 from glrp_napari import __version__
 from glrp_napari.batch import StudySegmented, segment_study
-from glrp_napari.cine import Cine, Mask, Structure, describe, hash_study
+from glrp_napari.cine import Cine, Mask, describe, hash_study
 from glrp_napari.cli_batch import register as register_batch
+from glrp_napari.cli_measure import Patient, Report, save_report, save_seg
+from glrp_napari.cli_measure import register as register_measure
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
-from glrp_napari.library import Accepted, accept_slices
+from glrp_napari.export import export_numbers
+from glrp_napari.library import Accepted, accept_slices, claim_library
 from glrp_napari.models import DEFAULT_MODEL, find_model, list_models
 from glrp_napari.phantom import make_phantom
 from glrp_napari.progress import show_progress
 from glrp_napari.reading import read_cine
-from glrp_napari.reading.masks import read_mask
+from glrp_napari.reading.masks import parse_label_map, read_mask
 from glrp_napari.refine import CrfSettings
 from glrp_napari.report import StudyReport, write_report
 from glrp_napari.segment import Frames, open_model
 from glrp_napari.session import default_session
+from glrp_napari.writing.folders import check_folder
 from glrp_napari.writing.masks import write_images, write_mask
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 register(app)
 register_batch(app)
+register_measure(app)
 DEMO_SEED = 7
 EXPECTED = (
     ValueError,
@@ -92,18 +97,25 @@ def segment_command(
     crf: Crf = False,
     crf_engine: CrfEngine = "auto",
     device: Device = "auto",
+    report: Report = False,
+    dicom_seg: Annotated[bool, typer.Option(help="Write the mask as DICOM SEG too, a file a frame.")] = False,
+    patient: Patient = False,
     series: Series = None,
 ) -> None:
-    """Segment a study: writes <study>_mask.nii.gz (1 RV, 2 MYO, 3 LV) and <study>.json."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Segment a study: writes <study>_mask.nii.gz (1 RV, 2 MYO, 3 LV), <study>.json and <study>.csv."""
+    check_folder(out)
     started = time.monotonic()
     cine = read_cine(study, series)
     _print_study(cine)
     refinement, reading_s = choose_crf(crf, crf_engine), time.monotonic() - started
-    mask, report = _segment_study(cine, _parse_frames(frames), model, refinement, device, reading_s)
+    mask, found = _segment_study(cine, _parse_frames(frames), model, refinement, device, reading_s)
     write_mask(out / f"{cine.source.name}_mask.nii.gz", mask, cine)
-    write_report(out / f"{cine.source.name}.json", report)
-    _print_report(report, out)
+    export_numbers(out / cine.source.name, found)
+    if dicom_seg:
+        save_seg(out, found, cine, mask)
+    if report:
+        save_report(out, found, cine, mask, patient)
+    _print_report(found, out)
 
 
 @app.command()
@@ -118,11 +130,12 @@ def label(
 ) -> None:
     """Put slices of a mask into a label library, as corrected by a person."""
     cine = read_cine(study, series)
-    labels = read_mask(mask, cine, _parse_label_map(label_map))
+    labels = read_mask(mask, cine, parse_label_map(label_map))
     places = _choose_places(mask, labels, frames, slices)
     study_hash = hash_study(cine)
     accepted = [Accepted(t, z, "corrected", labels[t, z]) for t, z in places]
-    accept_slices(library, cine, accepted, study=study_hash)
+    with claim_library(library):
+        accept_slices(library, cine, accepted, study=study_hash)
     console.print(f"{len(places)} labels from {cine.source.name} in {library}")
 
 
@@ -143,7 +156,7 @@ def evaluate(
         raise ValueError(f"{prediction}: found {describe_missing(pairs.missing)}, expected all (or --allow-missing)")
     if pairs.missing:
         console.print(f"[yellow]left out: {describe_missing(pairs.missing)}")
-    scores = score_pairs(pairs, _parse_label_map(label_map), _parse_label_map(prediction_map))
+    scores = score_pairs(pairs, parse_label_map(label_map), parse_label_map(prediction_map))
     print_scores(scores)
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -214,14 +227,6 @@ def _choose_places(path: Path, mask: Mask, frames: str, slices: str) -> list[tup
     if not places:
         raise ValueError(f"{path}: found no labelled slice in frames {frames}, expected at least one")
     return places
-
-
-def _parse_label_map(text: str) -> dict[int, int] | None:
-    try:
-        pairs = [part.split("=") for part in text.split(",") if part]
-        return {int(label): Structure[name.strip().upper()].value for label, name in pairs} or None
-    except (ValueError, KeyError):
-        raise ValueError(f"found {text!r}, expected the labels' meaning: 1=LV,2=MYO,3=RV") from None
 
 
 def _parse_frames(text: str) -> Frames:

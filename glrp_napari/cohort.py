@@ -3,27 +3,25 @@
 Files are the truth: a study is done when its mask and its report are there. It must not know how studies are segmented.
 """
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
-from glrp_napari.measure import Ventricle
 from glrp_napari.models import Model, Settings
-from glrp_napari.reading.names import study_name
+from glrp_napari.reading.names import hide_person, study_name
 from glrp_napari.reading.studies import list_candidates
 from glrp_napari.refine import CrfSettings
 from glrp_napari.report import StudyReport
+from glrp_napari.table import summarise, write_csv, write_table
 from glrp_napari.writing.atomic import write_atomically
+from glrp_napari.writing.folders import check_folder
 
 SUMMARY, FAILURES, RECORD = "summary.csv", "failures.csv", "cohort.json"
 CohortFrames = Literal["all", "ed-es"]
-_PLAIN = ("model", "model_sha256", "device", "crf")
 
 
 class Recipe(Settings):
@@ -64,7 +62,7 @@ def plan_cohort(folder: Path, out: Path) -> tuple[Task, ...]:
     studies = list_candidates(folder)
     if not studies:
         raise ValueError(f"{folder}: found no study, expected NIfTI, NRRD, MHA or MHD files or DICOM folders")
-    places = [path.relative_to(folder).parent / study_name(path) for path in studies]
+    places = [_hide_people(path.relative_to(folder).parent) / study_name(path) for path in studies]
     counts = Counter(places)
     # Two studies that differ in their suffix only keep it.
     names = [p.with_name(f.name) if counts[p] > 1 else p for f, p in zip(studies, places, strict=True)]
@@ -78,7 +76,7 @@ def claim_folder(out: Path, model: Model, frames: CohortFrames, crf: CrfSettings
     if path.exists() and (found := _read_recipe(path)) != recipe:
         shown = "another recipe" if found is None else f"results of {_show(found)}"
         raise ValueError(f"{out}: found {shown}, expected those of {_show(recipe)}: choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
+    check_folder(out)
     write_atomically(path, recipe.model_dump_json(indent=2).encode() + b"\n")
 
 
@@ -99,38 +97,13 @@ def write_tables(out: Path, tasks: Sequence[Task], failures: Mapping[str, str]) 
     """
     done = [(task.name, report) for task in tasks if (report := read_result(task)) is not None]
     rows = [summarise(name, report) for name, report in done]
-    _write_csv(out / SUMMARY, list_columns(), (list(row.values()) for row in rows))
-    _write_csv(out / FAILURES, ["study", "reason"], (list(row) for row in sorted(failures.items())))
+    write_table(out / SUMMARY, rows)
+    write_csv(out / FAILURES, ["study", "reason"], (list(row) for row in sorted(failures.items())))
     return len(rows)
 
 
-def list_columns() -> list[str]:
-    """The columns of `summary.csv`.
-
-    study (place in the cohort's folder), model, model_sha256, device, crf, frames (how many were segmented), ed and es
-    (frames from 0), heart_rate_bpm, bsa_m2, lv_mass_g, lv_mass_g_m2, then of both ventricles lv_… and rv_… edv_ml,
-    esv_ml, sv_ml, ef_percent, output_l_min and the same by body surface area; seconds, warnings. What is not defined is
-    empty.
-    """
-    ventricles = [f"{side}_{field}" for side in ("lv", "rv") for field in Ventricle.model_fields]
-    function = ["ed", "es", "heart_rate_bpm", "bsa_m2", "lv_mass_g", "lv_mass_g_m2"]
-    return ["study", *_PLAIN, "frames", *function, *ventricles, "seconds", "warnings"]
-
-
-def summarise(name: str, report: StudyReport) -> dict[str, object]:
-    """A study's row of `summary.csv`, by `list_columns`."""
-    function = report.function
-    values = {
-        "study": name,
-        **report.model_dump(include=set(_PLAIN)),
-        "frames": len(report.frames),
-        **function.model_dump(exclude={"lv", "rv", "volumes_ml"}),
-        **{f"lv_{key}": value for key, value in function.lv.model_dump().items()},
-        **{f"rv_{key}": value for key, value in function.rv.model_dump().items()},
-        "seconds": round(sum(report.seconds.values()), 2),
-        "warnings": "; ".join(report.warnings),
-    }
-    return {column: values[column] for column in list_columns()}
+def _hide_people(place: Path) -> Path:
+    return Path(*map(hide_person, place.parts))
 
 
 def _read_recipe(path: Path) -> Recipe | None:
@@ -143,11 +116,3 @@ def _read_recipe(path: Path) -> Recipe | None:
 def _show(recipe: Recipe) -> str:
     refined = "" if recipe.crf is None else f", CRF ({recipe.crf.engine})"
     return f"model {recipe.model} ({recipe.model_sha256[:8]}), frames {recipe.frames}{refined}"
-
-
-def _write_csv(path: Path, header: list[str], rows: Iterable[list[object]]) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())

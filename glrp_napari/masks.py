@@ -3,11 +3,16 @@
 Filling, erasing and painting are napari's; copying a slice is an assignment. What needs thought is here.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from glrp_napari.cine import Mask, Structure
+
+Region = NDArray[np.bool_]
+NOWHERE = 1000.0
 
 
 def interpolate_slices(mask: Mask, first: int, last: int) -> Mask:
@@ -23,27 +28,38 @@ def interpolate_slices(mask: Mask, first: int, last: int) -> Mask:
     if not mask[[first, last]].any():
         raise ValueError(f"slices {first} and {last} are both empty: expected a label in at least one")
     result = mask.copy()
-    outlines = [(_outline(mask[first], s), _outline(mask[last], s)) for s in Structure]
+    pairs = list(zip(split_outlines(mask[first]), split_outlines(mask[last]), strict=True))
     for z in range(first + 1, last):
-        rv, epi, lv = (_blend(start, end, (z - first) / (last - first)) for start, end in outlines)
-        result[z] = np.select([lv & epi, epi, rv], [Structure.LV, Structure.MYO, Structure.RV], 0)
+        result[z] = join_outlines([_blend(start, end, (z - first) / (last - first)) for start, end in pairs])
     return result
 
 
-def _outline(labels: Mask, structure: Structure) -> NDArray[np.bool_]:
-    """The filled outline (Y, X) of a structure; the myocardium's is the epicardium and holds the LV."""
-    return np.asarray(labels >= structure if structure is Structure.MYO else labels == structure)
+def split_outlines(labels: Mask) -> list[Region]:
+    """The filled outlines (Y, X) of a slice: the RV's, the epicardium's (which holds the LV) and the LV's."""
+    return [labels == Structure.RV, labels >= Structure.MYO, labels == Structure.LV]
 
 
-def _blend(start: NDArray[np.bool_], end: NDArray[np.bool_], part: float) -> NDArray[np.bool_]:
+def join_outlines(outlines: Sequence[Region]) -> Mask:
+    """A slice (Y, X) from filled outlines; where they meet, LV goes before MYO and MYO before RV."""
+    rv, epi, lv = outlines
+    return np.select([lv & epi, epi, rv], [Structure.LV, Structure.MYO, Structure.RV], 0).astype(np.uint8)
+
+
+def measure_depth(region: Region, pixel_mm: tuple[float, float] = (1.0, 1.0)) -> NDArray[np.float64]:
+    """Distance (Y, X) to the region's border, positive inside, in mm (in pixels, where no size is given).
+
+    An empty region's border is `NOWHERE` away, and so is that of one that fills everything.
+    """
+    if not region.any() or region.all():
+        return np.full(region.shape, NOWHERE if region.any() else -NOWHERE)
+    inside = ndimage.distance_transform_edt(region, sampling=pixel_mm)
+    return np.asarray(inside - ndimage.distance_transform_edt(~region, sampling=pixel_mm))
+
+
+def _blend(start: Region, end: Region, part: float) -> Region:
     """The region a `part` of the way from one to the other."""
     if not start.any() or not end.any():
         region, gone = (start, part) if start.any() else (end, 1 - part)
-        distance = _measure_depth(region)
+        distance = measure_depth(region)
         return np.asarray(distance > gone * distance.max()) & region.any()
-    return np.asarray((1 - part) * _measure_depth(start) + part * _measure_depth(end) > 0)
-
-
-def _measure_depth(region: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Distance in pixels to the region's border, positive inside."""
-    return np.asarray(ndimage.distance_transform_edt(region) - ndimage.distance_transform_edt(~region))
+    return np.asarray((1 - part) * measure_depth(start) + part * measure_depth(end) > 0)

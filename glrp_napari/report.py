@@ -1,42 +1,74 @@
-"""The JSON beside a mask: what was segmented, with which model, how long it took and what the heart does."""
+"""What is said of a study: who drew its mask, what its reader decided, every number, and the JSON beside the mask.
 
+The table (`table`) and the pages (`drawing.pages`) show a `StudyReport` and nothing else, so that all three agree. It
+must not know where a mask came from.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
-from glrp_napari.cine import Cine, Mask, describe
-from glrp_napari.measure import Function, measure_function
-from glrp_napari.models import Model, Settings
+from pydantic import Field
+
+import glrp_napari
+from glrp_napari.assessment import Measurements, Reading, measure_reading
+from glrp_napari.cine import Cine, Mask, describe, hash_study
+from glrp_napari.measure import Function
+from glrp_napari.models import Settings
 from glrp_napari.writing.atomic import write_atomically
 
 
-class StudyReport(Settings):
-    """`<study>.json` of `glrp segment`. Times in seconds, volumes in ml, mass in g."""
+class Origin(Settings):
+    """Who drew a mask: a model by name and hash of its weights (empty: not known), where it ran, and a person.
+
+    `by_person` counts the slices of frames that a person drew, corrected or accepted.
+    """
+
+    model: str = ""
+    model_sha256: str = ""
+    device: str = ""
+    crf: bool = False
+    by_person: int = 0
+
+
+class StudyReport(Origin):
+    """`<study>.json`. `frames` are the segmented ones, from 0; times in seconds; units are in the fields' names."""
 
     study: str
+    study_sha256: str
+    software: str
     description: str
-    model: str
-    model_sha256: str
-    device: str
-    crf: bool
     frames: tuple[int, ...]
-    seconds: dict[str, float]
-    function: Function
-    warnings: tuple[str, ...]
+    seconds: dict[str, float] = Field(default_factory=dict)
+    reading: Reading
+    measurements: Measurements
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def function(self) -> Function:
+        """The heart's function among the measurements."""
+        return self.measurements.function
 
 
 def report_study(
-    cine: Cine, mask: Mask, model: Model, frames: tuple[int, ...], device: str, crf: bool, seconds: dict[str, float]
+    cine: Cine,
+    mask: Mask,
+    origin: Origin,
+    frames: Sequence[int] | None = None,
+    seconds: dict[str, float] | None = None,
+    reading: Reading | None = None,
 ) -> StudyReport:
-    """Measure a segmented study; only `frames` of `mask` (T, Z, Y, X) are taken as segmented."""
+    """Measure a mask (T, Z, Y, X) as its reader decided; `frames` are those that were segmented (None: any label)."""
+    decided = reading or Reading()
     return StudyReport(
+        **origin.model_dump(),
         study=cine.source.name,
+        study_sha256=hash_study(cine),
+        software=glrp_napari.__version__,
         description=describe(cine),
-        model=model.card.name,
-        crf=crf,
-        device=device,
-        model_sha256=model.card.weights_sha256,
-        frames=frames,
-        seconds={k: round(v, 3) for k, v in seconds.items()},
-        function=measure_function(mask, cine.geometry, frames=frames, rr_ms=cine.rr_ms),
+        frames=tuple(t for t in range(len(mask)) if mask[t].any()) if frames is None else tuple(frames),
+        seconds={k: round(v, 3) for k, v in (seconds or {}).items()},
+        reading=decided,
+        measurements=measure_reading(cine, mask, decided),
         warnings=cine.warnings,
     )
 

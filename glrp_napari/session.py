@@ -57,6 +57,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     session: Path
+    reader: str = ""
 
 
 def default_session() -> Session:
@@ -64,21 +65,40 @@ def default_session() -> Session:
 
     Raises SettingsError for a settings file that is damaged.
     """
+    settings = _load_settings()
+    return Session(settings.session if settings else _settings_path().parent / "session")
+
+
+def default_reader() -> str:
+    """The reader's name as it was typed last; empty if it never was. Raises SettingsError as `default_session`."""
+    settings = _load_settings()
+    return settings.reader if settings else ""
+
+
+def remember_session(session: Session) -> None:
+    """Take this session by default from now on, in the window and on the command line."""
+    _save_settings(_Settings(session=session.folder.absolute(), reader=default_reader()))
+
+
+def remember_reader(reader: str) -> None:
+    """Put this name on labels from now on."""
+    _save_settings(_Settings(session=default_session().folder, reader=reader))
+
+
+def _load_settings() -> _Settings | None:
     path = _settings_path()
     try:
-        return Session(_Settings.model_validate_json(path.read_bytes()).session)
+        return _Settings.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        return Session(path.parent / "session")
+        return None
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise SettingsError(f"{path}: {reason}, expected a session folder; remove the file to begin anew") from None
 
 
-def remember_session(session: Session) -> None:
-    """Take this session by default from now on, in the window and on the command line."""
+def _save_settings(settings: _Settings) -> None:
     path = _settings_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = _Settings(session=session.folder.absolute())
     write_atomically(path, settings.model_dump_json(indent=2).encode() + b"\n")
 
 

@@ -25,14 +25,12 @@ CAUSES: tuple[Cause, ...] = ("uncertain", "flickers", "may end here")
 
 LEAST_UNCERTAINTY = 0.1
 """Less than this is the noise of a sure network, which adds up over a large background."""
-CAUSE_WEIGHTS = (1.0, 0.5, 0.5)
-"""Of the doubt by uncertainty, by flicker and at the ends; the doubt at the ends is part of the first one too."""
 PHASE_WEIGHT = 1.25
 """A slice in end diastole or end systole counts so many times one between them."""
 NEAR_SLICES = 1.0
 NEAR_CYCLE = 0.15
 """Distances, in slices and in parts of the heart cycle, at which likeness by place falls to 1/e."""
-EMBEDDING_WEIGHT = 0.8
+EMBEDDING_WEIGHT = 0.5
 """How far being alike to the network's eye counts as being alike."""
 
 
@@ -120,12 +118,12 @@ def measure_doubts(study: Segmented) -> Doubts:
 
 
 def score_slices(study: Segmented, doubts: Doubts) -> NDArray[np.float64]:
-    """Scores (T, Z): the weighted doubt over the heart's voxels in a frame, more at ED and ES; 0 if not segmented."""
+    """Scores (T, Z): the doubt over the heart's voxels in a frame, more at ED and ES; 0 where nothing was segmented."""
     segmented = study.slice_states != SliceState.UNTOUCHED
     frames = segmented.any(1)
     hearts = doubts.areas[frames].sum((1, 2))
     heart = float(hearts.mean()) if hearts.any() else 1.0
-    scores = doubts.causes @ np.asarray(CAUSE_WEIGHTS) / heart
+    scores = doubts.causes.sum(2) / heart
     if frames.sum() > 1:
         cavity = np.where(frames, doubts.areas[:, :, list(Structure).index(Structure.LV)].sum(1), np.nan)
         if np.nanmax(cavity) > 0:

@@ -114,7 +114,7 @@ def _trace_border(region: NDArray[np.bool_], pixel_mm: Pixel) -> Values:
     """
     sigma = max(pixel_mm) / np.array(pixel_mm)
     smooth = ndimage.gaussian_filter(np.pad(region.astype(np.float64), 4), sigma)
-    lines = [(line - 4) * pixel_mm for line in find_contours(smooth, 0.5)]  # type: ignore[no-untyped-call]
+    lines = [(line - 4) * pixel_mm for line in find_contours(smooth, 0.5)]
     return np.concatenate([_resample(line) for line in lines]) if lines else np.empty((0, 2))
 
 

@@ -1,11 +1,12 @@
 """Drafts: two slots in turn, never torn, the damaged newest passed over."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glrp_napari.autosave import Draft, SliceState, discard_draft, load_draft, save_draft
+from glrp_napari.autosave import Draft, SliceState, discard_draft, discard_up_to, load_draft, save_draft, set_aside
 from glrp_napari.cine import Cine, Geometry, Source, hash_study
 
 
@@ -84,4 +85,33 @@ def test_another_study_has_no_draft_and_discarding_takes_it_away(tmp_path: Path,
     assert load_draft(tmp_path, study[:12] + "0" * 52, cine) is None
     discard_draft(tmp_path, study)
     assert load_draft(tmp_path, study, cine) is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["none", "set aside", "cut", "gone"])
+def test_the_model_s_answers_come_back_with_the_draft_and_are_not_its_condition(
+    tmp_path: Path, cine: Cine, damage: str
+) -> None:
+    study = hash_study(cine)
+    answers = {(1, 2): np.full((6, 5), 2, np.uint8), (2, 0): np.zeros((6, 5), np.uint8)}
+    save_draft(tmp_path, study, cine, replace(draft(1), predicted=answers))
+    (model,) = tmp_path.glob("*.model.nii.gz")
+    found = load_draft(tmp_path, study, cine)
+    assert found is not None
+    match damage:
+        case "set aside":
+            set_aside(tmp_path, study, found)
+            assert not model.exists()
+        case "cut":
+            model.write_bytes(model.read_bytes()[:-20])
+        case "gone":
+            model.unlink()
+    found = load_draft(tmp_path, study, cine)
+    assert found is not None
+    np.testing.assert_array_equal(found.mask, draft(1).mask)
+    if damage in ("cut", "gone"):
+        assert found.predicted == {}
+    else:
+        np.testing.assert_equal(found.predicted, answers)
+    discard_up_to(tmp_path, study, found)
     assert not list(tmp_path.iterdir())

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import typer
 
+from glrp_napari.assessment import Reading
 from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.cli_batch import _parse_parameters, batch
-from glrp_napari.cohort import Task, list_columns, plan_cohort, read_result, summarise, write_tables
-from glrp_napari.measure import measure_function
+from glrp_napari.cohort import Task, plan_cohort, read_result, write_tables
 from glrp_napari.models import Model
 from glrp_napari.phantom import Anatomy, make_phantom
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
-from glrp_napari.report import StudyReport
+from glrp_napari.report import Origin, report_study
+from glrp_napari.table import list_columns, summarise
 from glrp_napari.writing.masks import write_images, write_mask
 
 SMALL = Anatomy(frames=2, slices=3, pixels=64, pixel_mm=3.6)
@@ -146,21 +147,20 @@ def test_a_row_of_the_summary(tmp_path: Path) -> None:
     """LV of 4 and 1 voxels of 2 ml, a heart beat of 1 s: EDV 8 ml, ESV 2 ml, EF 75 %, 0.36 l/min."""
     mask = np.zeros((2, 2, 4, 4), np.uint8)
     mask[0, 0, 0, :], mask[1, 0, 0, 0], mask[0, 1, 0, :2] = 3, 3, 2
-    function = measure_function(mask, Geometry(spacing_mm=(20.0, 10.0, 10.0)), rr_ms=1000.0)
-    report = StudyReport(
-        study="a", description="", model="m", model_sha256="0", device="cpu", crf=False, frames=(0, 1),
-        seconds={"read": 0.5, "segment": 1.0}, function=function, warnings=("one", "two"),
-    )  # fmt: skip
+    cine = Cine(mask, Geometry(spacing_mm=(20.0, 10.0, 10.0)), Source("a"), (0.0, 500.0), ("one", "two"))
+    whole = Reading(lv_slices={0: (0, 1), 1: (0, 1)})
+    report = report_study(cine, mask, Origin(model="m"), seconds={"read": 0.5, "segment": 1.0}, reading=whole)
     row = summarise("p/a", report)
     assert list(row) == list_columns()
     assert (row["study"], row["frames"], row["ed"], row["es"]) == ("p/a", 2, 0, 1)
     assert [row[f"lv_{x}"] for x in ("edv_ml", "esv_ml", "sv_ml", "ef_percent", "output_l_min")] == [8, 2, 6, 75, 0.36]
+    assert (row["lv_slices_ed"], row["rv_slices_es"], row["by_person"]) == ("0-1", "", 0)
     assert (row["lv_mass_g"], row["rv_edv_ml"], row["heart_rate_bpm"]) == (4.2, None, 60)
     assert (row["seconds"], row["warnings"]) == (1.5, "one; two")
     task = Task(tmp_path, "p/a", tmp_path / "a")
     task.report.write_text(report.model_dump_json())
     assert read_result(task) is None  # a report without a mask is not done
-    write_mask(task.mask, mask, Cine(mask, Geometry(spacing_mm=(20.0, 10.0, 10.0)), Source("a")))
+    write_mask(task.mask, mask, cine)
     assert write_tables(tmp_path, [task, replace(task, result=tmp_path / "b")], {"q/b": "found x, expected y"}) == 1
     assert read_table(tmp_path / "summary.csv")[0]["rv_edv_ml"] == ""
     assert read_table(tmp_path / "failures.csv") == [{"study": "q/b", "reason": "found x, expected y"}]

@@ -9,7 +9,14 @@ import pytest
 
 from glrp_napari import session as session_module
 from glrp_napari.models import Card, save_model_files
-from glrp_napari.session import Session, SettingsError, default_session, remember_session
+from glrp_napari.session import (
+    Session,
+    SettingsError,
+    default_reader,
+    default_session,
+    remember_reader,
+    remember_session,
+)
 
 
 @pytest.fixture
@@ -28,6 +35,18 @@ def test_what_was_remembered_last_is_found(home: Path, tmp_path: Path) -> None:
         remember_session(Session(tmp_path / name))
         assert default_session() == Session(tmp_path / name)
     assert [path.name for path in home.iterdir()] == ["settings.json"]
+
+
+def test_reader_and_session_are_remembered_beside_each_other(home: Path, tmp_path: Path) -> None:
+    assert default_reader() == ""
+    remember_reader("A. B.")
+    assert (default_session(), default_reader()) == (Session(home / "session"), "A. B.")
+    remember_session(Session(tmp_path / "chosen"))
+    assert default_reader() == "A. B."
+    remember_reader("")
+    assert (default_session(), default_reader()) == (Session(tmp_path / "chosen"), "")
+    (home / "settings.json").write_text('{"session": "/a"}')  # as it was before readers were remembered
+    assert (default_session(), default_reader()) == (Session(Path("/a")), "")
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", '{"session": 3}', '{"session": "/a", "more": 1}'])

@@ -26,6 +26,8 @@ _QUARTERS = (90, 180, 270, 0)
 _WALLS = ((0, 1.12, "anterior"), (-1.12, 0, "septum"), (0, -1.12, "inferior"), (1.12, 0, "lateral"))
 _DARK = 0.55
 """Below this lightness of the ground, the number on it is white."""
+_WIDE = 50
+"""Over a scale as wide as this a decimal says nothing."""
 
 
 def draw_bullseye(
@@ -45,7 +47,8 @@ def draw_bullseye(
     for number in SEGMENTS:
         value = values.get(number)
         fill = to_rgba(ink.quiet, 0.25) if value is None else _look_up(paint, (value - low) / (high - low))
-        _draw_segment(axes, number, value, fill, ink)
+        text = "–" if value is None else f"{value:.{0 if high - low >= _WIDE else 1}f}"
+        _draw_segment(axes, number, text, fill, ink)
     axes.add_patch(Wedge((0, 0), _RINGS[-1][1], 0, 360, facecolor=ink.ground, edgecolor=ink.quiet, linewidth=0.8))
     for (x, y), text in (
         ((0, 1.12), "anterior"),
@@ -65,12 +68,11 @@ def find_segment(x: float, y: float) -> int | None:
     return next((number for number in SEGMENTS if _make_wedge(number).contains_point((x, y), radius=0)), None)
 
 
-def _draw_segment(axes: Axes, number: int, value: float | None, fill: Rgba, ink: Ink) -> None:
+def _draw_segment(axes: Axes, number: int, text: str, fill: Rgba, ink: Ink) -> None:
     wedge = _make_wedge(number)
     wedge.set(facecolor=fill, edgecolor=ink.ground, linewidth=1.2)
     axes.add_patch(wedge)
-    text = "–" if value is None else f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
-    written = ink.quiet if value is None else "white" if _measure_lightness(fill) < _DARK else "black"
+    written = ink.quiet if text == "–" else "white" if _measure_lightness(fill) < _DARK else "black"
     x, y = _find_middle(number)
     axes.text(x, y, text, ha="center", va="center", fontsize="small", color=written)
 

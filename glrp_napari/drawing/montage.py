@@ -20,7 +20,7 @@ from glrp_napari.orientation import Display, find_display
 
 _MARGIN_MM = 20.0
 _GAP_MM = 3.0
-_TITLE_MM = 16.0
+_TITLE_MM = 20.0
 _CONTRAST = (1.0, 99.5)
 Region = tuple[slice, slice]
 
@@ -147,6 +147,6 @@ def _draw_contours(axes: Axes, tile: Tile, labels: NDArray[np.generic], line: st
     wall = ndimage.binary_fill_holes(lv | (labels == Structure.MYO))
     pixel = np.array([tile.height, tile.width]) / labels.shape
     for structure, region in ((Structure.RV, rv), (Structure.MYO, wall), (Structure.LV, lv)):
-        for border in find_contours(np.pad(region, 1).astype(float), 0.5):  # type: ignore[no-untyped-call]
+        for border in find_contours(np.pad(region, 1).astype(float), 0.5):
             y, x = ((border - 0.5) * pixel + (tile.top, tile.left)).T
             axes.plot(x, y, line, color=COLOURS[structure], linewidth=0.9)

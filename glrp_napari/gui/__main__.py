@@ -5,6 +5,7 @@ from pathlib import Path
 
 import napari
 
+from glrp_napari.gui.ending import Ending
 from glrp_napari.gui.launch import open_window, save_screenshot
 from glrp_napari.session import Session
 
@@ -22,6 +23,7 @@ def main() -> None:
         save_screenshot(viewer, wanted.screenshot)
         viewer.close()
     else:
+        _ending = Ending()
         napari.run()
 
 

@@ -6,7 +6,9 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
 MODELS = "Models (*.zip)"
-MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha);;All files (*)"
+MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm);;All files (*)"
+NIFTI, CSV, PDF, ZIP = ".nii.gz", ".csv", ".pdf", ".zip"
+ARCHIVES = "Labels (*.zip)"
 
 
 def ask_file(parent: QWidget, title: str, kinds: str) -> Path | None:
@@ -15,21 +17,22 @@ def ask_file(parent: QWidget, title: str, kinds: str) -> Path | None:
     return Path(name) if name else None
 
 
+def ask_files(parent: QWidget, title: str, kinds: str) -> list[Path]:
+    """Files to read; none where the dialog was left."""
+    names, _kind = QFileDialog.getOpenFileNames(parent, title, "", kinds)
+    return [Path(name) for name in names]
+
+
 def ask_folder(parent: QWidget, title: str) -> Path | None:
     """A folder, or None."""
     name = QFileDialog.getExistingDirectory(parent, title)
     return Path(name) if name else None
 
 
-def ask_target(parent: QWidget, title: str, suggestion: str) -> Path | None:
-    """A NIfTI file to write, or None."""
-    name, _kind = QFileDialog.getSaveFileName(parent, title, suggestion, "NIfTI (*.nii.gz *.nii)")
+def ask_target(parent: QWidget, title: str, suggestion: str, suffix: str = NIFTI) -> Path | None:
+    """A file to write, or None; `suffix` is added where the name has none of its kind."""
+    kinds = (".nii.gz", ".nii") if suffix == NIFTI else (suffix,)
+    name, _kind = QFileDialog.getSaveFileName(parent, title, suggestion, f"Files ({' '.join(f'*{k}' for k in kinds)})")
     if not name:
         return None
-    return Path(name) if name.endswith((".nii", ".nii.gz")) else Path(f"{name}.nii.gz")
-
-
-def ask_zip_target(parent: QWidget, title: str, suggestion: str) -> Path | None:
-    """A .zip to write, or None."""
-    name, _kind = QFileDialog.getSaveFileName(parent, title, suggestion, "Zip (*.zip)")
-    return Path(name).with_suffix(".zip") if name else None
+    return Path(name) if name.endswith(kinds) else Path(f"{name}{suffix}")

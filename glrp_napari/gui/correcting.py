@@ -12,10 +12,13 @@ from qtpy.QtWidgets import QShortcut, QWidget
 from glrp_napari.cine import Structure
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.following import Following
+from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
 
 UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
+OPACITIES = (0.2, 0.45, 0.8)
 OUTLINE = 2
 """Width of outlines in pixels of the image."""
 
@@ -29,20 +32,35 @@ class Correcting(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._drafting = drafting
+        self.following = Following(workplace, drafting.touch)
+        self.pushing = Pushing(self, self._on_pushed)
+        self._views: dict[str, Callable[[OpenStudy], None]] = {}
         self._actions: dict[str, Callable[[OpenStudy], None]] = {
             "choose_rv": lambda study: self.choose(study, Structure.RV),
             "choose_myo": lambda study: self.choose(study, Structure.MYO),
             "choose_lv": lambda study: self.choose(study, Structure.LV),
-            "toggle_outline": lambda study: setattr(study.mask, "contour", 0 if study.mask.contour else OUTLINE),
             "undo": lambda study: study.history.undo(),
             "redo": lambda study: study.history.redo(),
+            "push": lambda _study: self.pushing.take(),
             "interpolate": OpenStudy.interpolate,
+            "follow_heart": lambda study: self.following.follow_heart(study),
+            "spread_edit": lambda study: self.following.spread(study),
+            "take_proposals": lambda _study: self.following.take(),
+            "toggle_proposal": lambda study: self.following.toggle(study.place),
+            "smooth_outline": OpenStudy.smooth_outline,
+            "close_ring": OpenStudy.close_ring,
             "copy_slice_before": OpenStudy.copy_slice_before,
             "copy_frame_before": OpenStudy.copy_frame_before,
             "accept_slice": lambda _study: workplace.accept(whole_frame=False),
             "accept_frame": lambda _study: workplace.accept(whole_frame=True),
         }
+        self.pushing.changed.connect(self.tools_changed)
+        self.offer(toggle_outline=toggle_outline, toggle_mask=toggle_mask, step_opacity=step_opacity)
         workplace.opened.connect(self._on_opened)
+
+    def offer(self, **views: Callable[[OpenStudy], None]) -> None:
+        """Take over actions by name that change what is seen and nothing of the mask."""
+        self._views |= views
 
     def bind(self, viewer: ViewerModel) -> None:
         """Make the keys work in this viewer, whichever layer is selected."""
@@ -61,6 +79,9 @@ class Correcting(QObject):
         """Perform an action by name; says why where it makes no sense."""
         if (study := self._workplace.study) is None:
             return
+        if (view := self._views.get(action)) is not None:
+            view(study)
+            return
         try:
             self._actions[action](study)
         except ValueError as error:
@@ -73,13 +94,14 @@ class Correcting(QObject):
         """Paint this structure from now on; a tool that paints stays, any other becomes the brush."""
         self._workplace.viewer.layers.selection.active = study.mask
         study.mask.selected_label = int(structure)
-        if study.mask.mode not in ("paint", "fill", "polygon"):
+        if study.mask.mode not in ("paint", "fill", "polygon") and not self.pushing.is_on:
             study.mask.mode = "paint"
 
     def choose_tool(self, mode: str) -> None:
         """Take a tool, in napari's name for it."""
         if (study := self._workplace.study) is not None:
             self._workplace.viewer.layers.selection.active = study.mask
+            self.pushing.leave()
             study.mask.mode = mode
             self.tools_changed.emit()
 
@@ -103,10 +125,31 @@ class Correcting(QObject):
             event.connect(self._on_tool_event)
         # A stroke is recorded before the layer has repainted; draw the dock after that.
         events.paint.connect(lambda _event: QTimer.singleShot(0, self._workplace.changed.emit))
+        self.pushing.watch(study)
         self.tools_changed.emit()
+
+    def _on_pushed(self) -> None:
+        self._drafting.touch()
+        self._workplace.changed.emit()
 
     def _on_tool_event(self, _event: Any) -> None:
         self.tools_changed.emit()
+
+
+def toggle_outline(study: OpenStudy) -> None:
+    """Show outlines, or filled areas."""
+    study.mask.contour = 0 if study.mask.contour else OUTLINE
+
+
+def toggle_mask(study: OpenStudy) -> None:
+    """Take the mask away from the image, or put it back: to see by flicker what lies under it."""
+    study.mask.visible = not study.mask.visible
+
+
+def step_opacity(study: OpenStudy) -> None:
+    """The next of the opacities: fainter, usual, stronger."""
+    now = float(study.mask.opacity)
+    study.mask.opacity = next((value for value in OPACITIES if value > now + 0.01), OPACITIES[0])
 
 
 def release_keys(viewer: ViewerModel) -> None:

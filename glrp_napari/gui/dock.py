@@ -1,4 +1,4 @@
-"""The dock "GLRP cardiac": four sections over one workplace. The only module that knows all of them."""
+"""The dock "GLRP cardiac": five sections over one workplace. The only module that knows all of them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,27 +8,38 @@ from napari.viewer import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
+from glrp_napari.effort import ModelEffort, read_efforts, sum_by_model
 from glrp_napari.gui import asking
 from glrp_napari.gui.correct import CorrectSection
 from glrp_napari.gui.correcting import Correcting, release_keys
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.effort_keeping import EffortKeeping
+from glrp_napari.gui.effort_window import EffortWindow
+from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
 from glrp_napari.gui.learn_windows import LearnWindows
 from glrp_napari.gui.learning import Learning
 from glrp_napari.gui.leaving import Leaving
+from glrp_napari.gui.library_care import LibraryCare
 from glrp_napari.gui.mask_loading import MaskLoading
+from glrp_napari.gui.measure import MeasureSection
+from glrp_napari.gui.measuring import Measuring
 from glrp_napari.gui.pieces import STYLE, make_button, make_label
 from glrp_napari.gui.playback import Playback
+from glrp_napari.gui.saving import Saving
 from glrp_napari.gui.segment import SegmentSection
 from glrp_napari.gui.segmenting import Segmenting
 from glrp_napari.gui.series import SeriesChoice
+from glrp_napari.gui.slice_map import SliceMap
 from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
+from glrp_napari.gui.suggesting import Suggesting
+from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
-from glrp_napari.session import Session, default_session, remember_session
+from glrp_napari.session import Session, default_reader, default_session, remember_reader, remember_session
 
 WIDTH = 330
 
@@ -49,15 +60,28 @@ class CardiacDock(QWidget):
         self.segmenting = Segmenting(self.workplace)
         self.learning = Learning(self.workplace)
         self.correcting = Correcting(self.workplace, self.drafting)
+        self.watching = Watching(self.workplace)
+        self.suggesting = Suggesting(self.workplace)
+        self.effort = EffortKeeping(self.workplace)
         self.masks = MaskLoading(self.workplace, self)
         self.windows = LearnWindows(self.workplace, self)
         self.leaving = Leaving(self.workplace, self.learning, napari_viewer.window._qt_window)
+        self.library = LibraryCare(self.workplace, self)
+        if self._remembers:
+            self.workplace.update(reader=default_reader())
+            self.library.reader_typed.connect(remember_reader)
+        self.measuring = Measuring(self.workplace)
+        self.figures = Figures(self.workplace, self.measuring, self)
+        self.saving = Saving(self.workplace)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
+        self.measure = MeasureSection()
+        self.slice_map = SliceMap()
         self._lay_out()
         self._connect_workplace()
         self._connect_study()
         self._connect_work()
+        self._connect_measure()
         self.draw()
 
     def draw(self) -> None:
@@ -66,15 +90,27 @@ class CardiacDock(QWidget):
         step = choose_next(now)
         self.study.draw(now, step == "open")
         self.segment.draw(now, step == "segment")
-        self.correct.draw(now, step == "accept")
+        self.slice_map.draw(now.study)
+        self.correct.draw(now, step == "accept" and not self.correcting.following.proposals)
+        self.draw_proposals()
         self.learn.draw(now, step == "finetune")
         self.windows.draw(now)
+        self.measure.draw(now, self.measuring.can_undo)
 
     def draw_tools(self) -> None:
         """Draw which structure and tool are taken."""
         if (study := self.workplace.study) is not None:
             mask = study.mask
-            self.correct.draw_tools(int(mask.selected_label), str(mask.mode), int(mask.brush_size), mask.contour)
+            pushing, brush = self.correcting.pushing.is_on, int(mask.brush_size)
+            self.correct.draw_tools(int(mask.selected_label), str(mask.mode), brush, mask.contour, pushing)
+
+    def draw_proposals(self) -> None:
+        """Draw what is proposed, and whether that is still being worked out."""
+        following, study = self.correcting.following, self.workplace.study
+        place = study.place if study else (0, 0)
+        self.correct.proposals.draw(following.proposals, following.left, place)
+        if not following.is_busy:
+            self.correct.proposals.progress.end()
 
     def tell(self, sentence: str) -> None:
         """Show a sentence at the top of the dock until it is closed."""
@@ -91,7 +127,8 @@ class CardiacDock(QWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(4)
-        for widget in (self._make_notice(), self.study, self.segment, self.correct, self.learn):
+        sections = (self.study, self.segment, self.slice_map, self.correct, self.learn, self.measure)
+        for widget in (self._make_notice(), *sections):
             column.addWidget(widget)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -126,6 +163,9 @@ class CardiacDock(QWidget):
         self._viewer.layers.events.removing.connect(self._on_layer_removing)
         self.playback.bind()
         self.correcting.bind(self._viewer)
+        moves, touch = self._viewer.mouse_move_callbacks, self.effort.touch
+        moves.append(touch)
+        self.destroyed.connect(lambda: moves.remove(touch))
         watched = ((self._viewer.dims.events.current_step, self._on_step),)
         watched += ((self._viewer.layers.events.removing, self._on_layer_removing),)
         self.destroyed.connect(partial(release, self.workplace, self._viewer, watched, self.playback.unbind))
@@ -139,6 +179,13 @@ class CardiacDock(QWidget):
         study.layer_wanted.connect(place.open_selected_layer)
         study.load_wanted.connect(self._on_load_mask)
         study.save_wanted.connect(self._on_save_mask)
+        study.seg_wanted.connect(self._on_save_seg)
+        study.table_wanted.connect(self._on_save_table)
+        study.report_wanted.connect(self._on_save_report)
+        study.cancelled.connect(self.saving.cancel)
+        self.saving.began.connect(study.progress.begin)
+        self.saving.advanced.connect(study.progress.advance)
+        self.saving.ended.connect(study.progress.end)
         study.session_wanted.connect(self._on_change_session)
         study.restore_wanted.connect(self.drafting.restore)
         study.discard_wanted.connect(self.drafting.discard)
@@ -151,23 +198,53 @@ class CardiacDock(QWidget):
         self.segment.model_chosen.connect(self.workplace.choose_model)
         self.segmenting.began.connect(lambda: self.segment.progress.begin("Starting…"))
         self.segmenting.advanced.connect(self.segment.progress.advance)
+        self.slice_map.chosen.connect(self._on_place_chosen)
         self.correct.wanted.connect(self.correcting.do)
         self.correct.tool_chosen.connect(self.correcting.choose_tool)
         self.correct.brush_changed.connect(self.correcting.set_brush)
-        self.learn.finetune_wanted.connect(lambda: self.learning.start())
+        self._connect_correct()
+        self.correcting.offer(next_suggestion=lambda _study: self.suggesting.go_next())
+        self.learn.effort_wanted.connect(self._on_effort_wanted)
+        self.library.connect_section(self.learn)
+        self.library.linting.passed.connect(lambda: self.learning.start())
+        self.learn.findings.anyway.connect(lambda: self.learning.start())
         self.learn.switch_wanted.connect(self.learning.switch)
         self.learn.resume_wanted.connect(lambda: self.learning.start(resume=True))
         self.learn.discard_wanted.connect(self.learning.discard)
         self.learn.comparison_wanted.connect(self.windows.show_comparison)
         self.learn.models_wanted.connect(self.windows.show_models)
         self.learn.remove_wanted.connect(self.workplace.remove_label)
-        self.learn.label_chosen.connect(self._on_label_chosen)
+        for chosen in (self.learn.label_chosen, self.learn.findings.label_chosen):
+            chosen.connect(self._on_label_chosen)
         self.learning.began.connect(self.learn.begin)
         self.learning.advanced.connect(self.learn.progress.advance)
         self.learning.lost.connect(self.learn.curve.add)
         self.learning.validated.connect(self.learn.show_validation)
         for section in (self.segment, self.learn):
             section.cancelled.connect(self.workplace.jobs.cancel)
+
+    def _connect_correct(self) -> None:
+        part, following = self.correct.proposals, self.correcting.following
+        part.taken.connect(lambda: self.correcting.do("take_proposals"))
+        part.toggled.connect(lambda: self.correcting.do("toggle_proposal"))
+        part.dropped.connect(following.drop)
+        part.progress.cancelled.connect(following.cancel)
+        following.began.connect(lambda: part.progress.begin("Following the heart"))
+        following.advanced.connect(part.progress.advance)
+        following.changed.connect(self.draw)
+        self.watching.found.connect(self.correct.light.show_findings)
+        self.correct.light.clicked.connect(self.watching.go_to_worst)
+
+    def _connect_measure(self) -> None:
+        section, measuring = self.measure, self.measuring
+        self.correcting.offer(go_ed=partial(measuring.go, phase="ed"), go_es=partial(measuring.go, phase="es"))
+        section.go_wanted.connect(lambda phase: self.correcting.do(f"go_{phase}"))
+        section.phase_set.connect(measuring.set_phase)
+        section.slices_set.connect(measuring.set_slices)
+        section.body_set.connect(lambda decisions: measuring.decide(**decisions))
+        section.undo_wanted.connect(measuring.undo)
+        section.loop_chosen.connect(self._on_loop)
+        section.opened.connect(self.figures.show)
 
     def _open(self, path: object) -> None:
         if path is not None:
@@ -176,6 +253,7 @@ class CardiacDock(QWidget):
 
     def _on_opened(self, study: OpenStudy) -> None:
         self.playback.open(study.cine)
+        self.measure.loop.setCurrentIndex(0)
         self.tell("")
 
     def _on_rate(self, beats: int) -> None:
@@ -183,9 +261,22 @@ class CardiacDock(QWidget):
         if self.workplace.study is not None:
             self.playback.open(self.workplace.study.cine)
 
+    def _on_loop(self, part: str) -> None:
+        study = self.workplace.study
+        if study is None or not part or None in study.phases:
+            self.playback.loop_all()
+        else:
+            ed, es = study.phases
+            first, last = (ed, es) if part == "systole" else (es, ed)
+            self.playback.loop(first, last, len(study.states))
+
     def _on_step(self, _event: object) -> None:
+        self.effort.touch()
         if self.workplace.study is not None:
-            self.correct.draw_place(self.workplace.look())
+            now = self.workplace.look()
+            self.correct.draw_place(now)
+            self.slice_map.draw(now.study)
+            self.draw_proposals()
 
     def _on_layer_removing(self, _event: object) -> None:
         """Have napari free the layer's GL objects in the canvas's own context, whichever Qt left current.
@@ -196,7 +287,7 @@ class CardiacDock(QWidget):
         self._viewer.window._qt_viewer.canvas.native.makeCurrent()
 
     def _on_load_mask(self) -> None:
-        if (path := asking.ask_file(self, "Load a mask", asking.MASKS)) is not None:
+        for path in asking.ask_files(self, "Load a mask, or several of single frames", asking.MASKS):
             self.masks.start(path)
 
     def _on_save_mask(self) -> None:
@@ -204,16 +295,47 @@ class CardiacDock(QWidget):
         if (path := asking.ask_target(self, "Save the mask", name)) is not None:
             self.workplace.save_mask(path, self.drafting.begin_saving())
 
+    def _on_save_seg(self) -> None:
+        if (folder := asking.ask_folder(self, "Save a DICOM SEG a frame in")) is not None:
+            self.saving.save_seg(folder)
+
+    def _on_save_table(self) -> None:
+        name = f"{self.workplace.look().study.name}.csv"
+        if (path := asking.ask_target(self, "Save the table", name, asking.CSV)) is not None:
+            self.saving.save_table(path)
+
+    def _on_save_report(self, with_patient: bool) -> None:
+        name = f"{self.workplace.look().study.name}_report.pdf"
+        if (path := asking.ask_target(self, "Save the report", name, asking.PDF)) is not None:
+            self.saving.save_report(path, with_patient)
+
     def _on_change_session(self) -> None:
         if (path := asking.ask_folder(self, "Keep labels, models and drafts in")) is not None:
-            self.workplace.change_session(path)
-            if self._remembers:
-                remember_session(self.workplace.now.session)
+            self.workplace.try_session(path, self._remember)
+
+    def _remember(self) -> None:
+        if self._remembers:
+            remember_session(self.workplace.now.session)
+
+    def _on_place_chosen(self, frame: int, level: int) -> None:
+        if self.workplace.study is not None:
+            self.workplace.study.go(frame, level)
+
+    def _on_effort_wanted(self) -> None:
+        folder = self.workplace.now.session.folder
+        self.workplace.writers.run(  # in their order: what was accepted last is in the ledger
+            lambda: sum_by_model(read_efforts(folder)), self._show_effort, self.workplace.tell
+        )
+
+    def _show_effort(self, models: tuple[ModelEffort, ...]) -> None:
+        EffortWindow(models, self).show()
 
     def _on_label_chosen(self, label: Label) -> None:
         now = self.workplace.look()
         if now.study is not None and now.study.hash == label.study:
             self.workplace.study.go(label.frame, label.slice)
+        else:
+            self.tell("Open the study of this label to see it.")
 
 
 def release(

@@ -1,14 +1,20 @@
-"""Keeping a draft of the open study's corrections: when painting pauses, every 30 s, and at closing."""
+"""Keeping the open study: a draft when painting pauses and every 30 s, its session at closing, both taken up again.
+
+After a crash the draft is offered; after closing in good order the study is as it was, without a question.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from glrp_napari.autosave import Draft, discard_draft, discard_up_to, save_draft, set_aside
+from glrp_napari.assessment import Reading
+from glrp_napari.autosave import Draft, discard_draft, discard_up_to, load_draft, save_draft, set_aside
 from glrp_napari.gui.editing import BY_PERSON, OpenStudy
+from glrp_napari.gui.history import unpack
 from glrp_napari.gui.workplace import Workplace
 
 PAUSE_MS = 1500
@@ -22,6 +28,7 @@ class Drafting(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._dirty = False
+        self._reading = Reading()
         self._offered: Draft | None = None
         self._offered_in = Path()
         self._pause, self._every = QTimer(self), QTimer(self)
@@ -32,7 +39,8 @@ class Drafting(QObject):
         self._every.start()
         workplace.opened.connect(self._on_opened)
         workplace.session_changed.connect(self._mark)
-        workplace.closing.connect(lambda: self.save())
+        workplace.changed.connect(self._on_changed)
+        workplace.closing.connect(self._on_closing)
 
     def touch(self, *_event: object) -> None:
         """The mask changed: save when this pauses."""
@@ -41,17 +49,30 @@ class Drafting(QObject):
             self._mark()
 
     def save(self, after: Callable[[], None] = lambda: None) -> None:
-        """Save a draft if there is anything of a person's in the mask that is not in one yet; `after` comes then."""
+        """Save a draft if there is anything of a person's in the study that is not in one yet; `after` comes then."""
         study = self._workplace.study
-        if study is None or not self._dirty or not np.isin(study.states, BY_PERSON).any():
-            return
+        by_person = study is not None and (np.isin(study.states, BY_PERSON).any() or study.reading != Reading())
+        if study is not None and self._dirty and by_person:
+            self._write(study, False, after)
+
+    def _on_closing(self) -> None:
+        """Keep the study as it is; while an offer is not answered, only as a draft, so that it is asked again."""
+        study = self._workplace.study
+        if study is None or self._offered is not None:
+            self.save()
+        elif study.states.any() or study.reading != Reading():
+            self._write(study, True, lambda: None)
+
+    def _write(self, study: OpenStudy, closed: bool, after: Callable[[], None]) -> None:
         self._dirty = False
-        draft = Draft(study.mask.data.copy(), study.states.copy(), datetime.now(UTC).isoformat(timespec="seconds"))
+        draft = study.draft(datetime.now(UTC).isoformat(timespec="seconds"), closed)
+        predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
         folder, loaded, protect = self._workplace.now.session.drafts, study.loaded, self._protect_offered(study)
 
         def write() -> None:
             protect()
-            save_draft(folder, loaded.hash, loaded.cine, draft)
+            answers = {place: unpack(packed, shape) for place, packed in predicted.items()}
+            save_draft(folder, loaded.hash, loaded.cine, replace(draft, predicted=answers))
             after()
 
         def give_up(error: Exception) -> None:
@@ -91,12 +112,17 @@ class Drafting(QObject):
             self.save(after=lambda: discard_up_to(folder, name, offered))
 
     def discard(self) -> None:
-        """Throw the offered draft away; what was painted since keeps its own."""
+        """Throw the offered draft away; what was painted since keeps its own, else the study is as it was closed."""
         study, offered, folder = self._workplace.study, self._offered, self._offered_in
         self._answer()
         if study is not None and offered is not None:
-            name, tell = study.loaded.hash, self._workplace.tell
-            self._workplace.writers.run(lambda: discard_up_to(folder, name, offered), lambda _none: None, tell)
+            loaded, tell = study.loaded, self._workplace.tell
+
+            def throw_away() -> Draft | None:
+                discard_up_to(folder, loaded.hash, offered)
+                return load_draft(folder, loaded.hash, loaded.cine, closed=True)
+
+            self._workplace.writers.run(throw_away, lambda draft: self._resume(study, draft), tell)
 
     def _answer(self) -> None:
         self._offered = None
@@ -107,11 +133,29 @@ class Drafting(QObject):
         offered, folder, name = self._offered, self._offered_in, study.loaded.hash
         return (lambda: None) if offered is None else (lambda: set_aside(folder, name, offered))
 
+    def _resume(self, study: OpenStudy, draft: Draft | None) -> None:
+        if draft is not None and study is self._workplace.study and not study.states.any():
+            study.resume(draft)
+            self._reading = study.reading
+            self._workplace.changed.emit()
+
+    def _on_changed(self) -> None:
+        """The reader's decisions are work as strokes are."""
+        study = self._workplace.study
+        if study is not None and study.reading != self._reading:
+            self._reading = study.reading
+            self._mark()
+
     def _mark(self) -> None:
         self._dirty = True
         self._pause.start()
 
     def _on_opened(self, study: OpenStudy) -> None:
         self._dirty = False
-        self._offered, self._offered_in = study.loaded.draft, self._workplace.now.session.drafts
+        self._reading = study.reading
+        draft = study.loaded.draft
+        self._offered, self._offered_in = draft, self._workplace.now.session.drafts
+        if draft is not None and draft.closed:
+            self._offered = None
+            self._resume(study, draft)
         study.mask.events.paint.connect(self.touch)

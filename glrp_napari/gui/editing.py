@@ -7,14 +7,19 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
+from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import Draft, SliceState
-from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
+from glrp_napari.cine import Cine, Mask, Structure, describe, with_heart_rate
+from glrp_napari.contours import close_ring, smooth_outline
 from glrp_napari.gui.history import EditHistory, Place
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.opening import Loaded
 from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.gui.words import describe_function
 from glrp_napari.library import Accepted
 from glrp_napari.masks import interpolate_slices
+from glrp_napari.measure import UNCHOSEN, Phases
+from glrp_napari.suggest import Segmented
 
 BY_PERSON = (SliceState.EDITED, SliceState.ACCEPTED, SliceState.CORRECTED)
 
@@ -35,10 +40,15 @@ class OpenStudy:
         self.mask: Labels = make_mask_layer(np.zeros(self.cine.images.shape, np.uint8), self.cine, image)
         self.history = EditHistory(self.mask, self.states)
         self.uncertainty: Image | None = None
+        self.left_by_run: Segmented | None = None
+        """What the runs left beside the mask, None before the first."""
         self.segmented_by: str | None = None
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
-        self.result = ""
+        self.reading = Reading()
+        self.measured: Measurements | None = None
+        self.estimated = UNCHOSEN
+        """ED and ES from the images, for as long as there is no mask."""
 
     @property
     def place(self) -> Place:
@@ -53,15 +63,33 @@ class OpenStudy:
         first = self.viewer.dims.ndim - len(world)
         self.viewer.dims.set_point((first, first + 1), world[:2])
 
+    @property
+    def phases(self) -> Phases:
+        """ED and ES: the reader's, else as measured, else as estimated."""
+        function = self.measured.function if self.measured else None
+        found = self.estimated if function is None or function.ed is None else Phases(function.ed, function.es)
+        return Phases(*(f if c is None else c for c, f in zip(self.reading.phases, found, strict=True)))
+
     def set_heart_rate(self, beats: int) -> None:
         """Spread the frames evenly over a cycle at so many beats a minute; 0 takes the file's word again."""
         self.cine = with_heart_rate(self.loaded.cine, beats) if beats else self.loaded.cine
+        self.reading = self.reading.model_copy(update={"heart_rate_bpm": float(beats) or None})
 
     def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> int:
         """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many."""
         keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
         return len(mask) - len(keep)
+
+    def keep_view(self, frame: int, uncertainty: NDArray[np.float16], embedding: NDArray[np.float32]) -> None:
+        """Keep a run's doubt (Z, Y, X) and the network's view (Z, C) of a frame; another network's view begins anew."""
+        left, width = self.left_by_run, embedding.shape[1]
+        if left is None or left.embedding is None or left.embedding.shape[2] != width:
+            doubt = np.zeros(self.mask.data.shape, np.float16) if left is None else left.uncertainty
+            views = np.zeros((*self.states.shape, width), np.float32)
+            self.left_by_run = left = Segmented(self.mask.data, doubt, self.states, views)
+        left.uncertainty[frame] = uncertainty
+        left.embedding[frame] = embedding
 
     def show_uncertainty(self, frame: int, uncertainty: NDArray[np.float16]) -> None:
         """Put a frame (Z, Y, X) into the uncertainty layer, which is made at the first one."""
@@ -81,6 +109,33 @@ class OpenStudy:
         """Take over a draft's mask and states as one step."""
         self.write_slices({place: draft.mask[place] for place in np.ndindex(*self.states.shape)})
         self.states[:] = draft.states
+        self._take_decisions(draft)
+
+    def resume(self, draft: Draft) -> None:
+        """Be what the study was when it was closed; that is no step to take back."""
+        self.mask.data[:] = draft.mask
+        self.states[:] = draft.states
+        self.mask.refresh(extent=False)
+        self._take_decisions(draft)
+        if draft.view is not None:
+            self.go(*draft.view)
+
+    def draft(self, saved_at: str, closed: bool) -> Draft:
+        """The study as it is now, to be kept."""
+        return Draft(
+            mask=self.mask.data.copy(),
+            states=self.states.copy(),
+            saved_at=saved_at,
+            reading=self.reading,
+            view=self.place,
+            model=self.segmented_by,
+            closed=closed,
+        )
+
+    def _take_decisions(self, draft: Draft) -> None:
+        self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
+        self.reading, self.segmented_by = draft.reading, draft.model
+        self.history.set_predicted(draft.predicted)
 
     def copy_slice_before(self) -> None:
         """Copy the mask of the slice before onto this one."""
@@ -104,6 +159,18 @@ class OpenStudy:
         first, last = below[-1], above[0]
         between = interpolate_slices(self.mask.data[t], first, last)
         self.history.write({(t, i): between[i] for i in range(first + 1, last)}, SliceState.EDITED)
+
+    def smooth_outline(self) -> None:
+        """Smooth the outline of the chosen structure on the slice on screen."""
+        structure = Structure(self.mask.selected_label or Structure.LV)
+        pixel_mm = self.cine.geometry.spacing_mm[1:]
+        smooth = smooth_outline(self.mask.data[self.place], structure, pixel_mm)
+        self.history.write({self.place: smooth}, SliceState.EDITED)
+
+    def close_ring(self) -> None:
+        """Close the myocardium about the LV on the slice on screen."""
+        closed = close_ring(self.mask.data[self.place], self.cine.geometry.spacing_mm[1:])
+        self.history.write({self.place: closed}, SliceState.EDITED)
 
     def accept(self, places: list[Place]) -> list[Accepted]:
         """Mark slices as labels and return what is to be stored, with copies of the mask."""
@@ -136,6 +203,7 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         name=study.cine.source.name,
         line=describe(study.cine),
         warnings=study.cine.warnings,
+        is_dicom=study.loaded.cine.source.format == "DICOM",
         rate_unknown=study.loaded.cine.rr_ms is None and len(study.states) > 1,
         hash=study.loaded.hash,
         frames=study.states.shape[0],
@@ -143,10 +211,14 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         frame=frame,
         slice=level,
         state=SliceState(study.states[frame, level]),
+        states=study.states.tobytes(),
         predicted=int(np.count_nonzero(study.states)),
         edited=int(np.count_nonzero(study.states == SliceState.EDITED)),
         frame_pending=len(study.acceptable(whole_frame=True)),
-        result=study.result,
+        result=describe_function(study.measured.function) if study.measured and study.states.any() else "",
         can_undo=study.history.can_undo,
         can_redo=study.history.can_redo,
+        reading=study.reading,
+        measured=study.measured,
+        phases=study.phases,
     )

@@ -8,7 +8,7 @@ replays by plain indexing.
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -36,6 +36,8 @@ class EditHistory:
         self._future: deque[dict[Place, Standing]] = deque(maxlen=layer._history_limit)
         self._run: list[Any] | None = None
         self._ours = False
+        self.done_by_person: Callable[[], None] = lambda: None
+        """Called at each of a person's strokes and tools, which are effort."""
         layer.events.paint.connect(self._on_paint)
 
     @property
@@ -51,9 +53,11 @@ class EditHistory:
     def find_predicted(self, place: Place) -> NDArray[np.uint8] | None:
         """The model's last answer for a slice (Y, X), whatever was edited since; None where no model segmented it."""
         packed = self._predicted.get(place)
-        if packed is None:
-            return None
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(self.layer.data.shape[2:]).copy()
+        return None if packed is None else unpack(packed, self.layer.data.shape[2:])
+
+    def list_predicted(self, states: Container[int]) -> dict[Place, bytes]:
+        """The model's last answers, packed (see `unpack`), for the slices in one of these states."""
+        return {place: packed for place, packed in self._predicted.items() if int(self.states[place]) in states}
 
     def set_predicted(self, slices: Mapping[Place, NDArray[np.uint8]]) -> None:
         """Take over what models had answered, from a draft; it is no step of its own."""
@@ -76,6 +80,8 @@ class EditHistory:
         atoms, before = self._put(slices, state)
         if atoms:
             self._append(atoms, before)
+        if atoms and state == SliceState.EDITED:
+            self.done_by_person()
         return bool(atoms)
 
     def begin_run(self) -> None:
@@ -151,6 +157,7 @@ class EditHistory:
         self._future.clear()
         for place in places:
             self.states[place] = SliceState.EDITED
+        self.done_by_person()
 
     def _swap_states(self, source: deque[dict[Place, Standing]], target: deque[dict[Place, Standing]]) -> None:
         if source:
@@ -169,6 +176,11 @@ class EditHistory:
 def _pack(mask: NDArray[np.uint8]) -> bytes:
     """A slice in a kilobyte or so: a whole cine's would take as much memory as its mask."""
     return zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
+
+
+def unpack(packed: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """A packed slice as an array (Y, X)."""
+    return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape).copy()
 
 
 def find_places(atom: Any) -> Iterator[Place]:

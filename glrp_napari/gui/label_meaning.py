@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from glrp_napari.cine import Structure
 from glrp_napari.reading import ReadError
+from glrp_napari.reading.dicom_seg import is_dicom_seg
 from glrp_napari.reading.formats import read_file
 
 RV, MYO, LV = (int(structure) for structure in (Structure.RV, Structure.MYO, Structure.LV))
@@ -43,6 +44,8 @@ class FoundLabels:
 
 def find_labels(path: Path) -> FoundLabels:
     """Look into a mask file. Raises ReadError where it holds no labels: other than whole numbers, or too many."""
+    if is_dicom_seg(path):  # its segments say what they are
+        return FoundLabels(path, ())
     images = read_file(path).images
     values = np.unique(images)
     if not np.isfinite(values).all() or (values != np.floor(values)).any():

@@ -4,7 +4,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from glrp_napari.gui.before_after import PictureLabel, load_picture, paint
+from glrp_napari.gui.findings import FindingsPanel
 from glrp_napari.gui.layers import COLOURS, NAMES
+from glrp_napari.gui.library_bar import LibraryBar
 from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_finetune, describe_label, describe_validation
@@ -23,9 +25,12 @@ class LearnSection(Section):
     discard_wanted = Signal()
     remove_wanted = Signal(object)
     label_chosen = Signal(object)
+    effort_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("Learn")
+        self.library = LibraryBar()
+        self.heading.addWidget(self.library.menu)
         self.labels = QListWidget()
         self.labels.setMaximumHeight(92)
         self.labels.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -33,9 +38,14 @@ class LearnSection(Section):
         self.labels.itemSelectionChanged.connect(self._on_selection)
         self.remove = make_button("Remove label", "Take the selected label out of the library")
         self.remove.clicked.connect(self._on_remove)
+        self.effort = make_button(
+            "Effort…", "How much correcting each model needed: voxels, strokes and minutes a slice"
+        )
+        self.effort.clicked.connect(self.effort_wanted)
         self.button = make_button(describe_finetune(0))
         self.button.setProperty("big", True)
         self.button.clicked.connect(self.finetune_wanted)
+        self.findings = FindingsPanel()
         self.interrupted = make_label("A fine-tuning was interrupted.")
         self.resume = make_button("Resume", "Go on from its last checkpoint, with the labels it began with")
         self.resume.clicked.connect(self.resume_wanted)
@@ -54,10 +64,11 @@ class LearnSection(Section):
         self.switch.clicked.connect(self.switch_wanted)
         self.models = make_button("Models…", "All versions with their cards: use, go back, export, import")
         self.models.clicked.connect(self.models_wanted)
-        for widget in (self.labels, self.remove, self.interrupted):
+        for widget in (self.library, self.labels, self.remove, self.interrupted):
             self.column.addWidget(widget)
         self.column.addLayout(make_row(self.resume, self.discard, stretch=(1, 1)))
-        for widget in (self.button, self.curve, self.dice, self.progress, self.validation):
+        self.column.addLayout(make_row(self.button, self.effort, stretch=(1, 0)))
+        for widget in (self.findings, self.curve, self.dice, self.progress, self.validation):
             self.column.addWidget(widget)
         self.column.addLayout(make_row(*self.pictures, stretch=(1, 1)))
         self.column.addWidget(self.outcome)
@@ -101,6 +112,7 @@ class LearnSection(Section):
         self.compare.setVisible(now.comparison is not None)
         self.switch.setVisible(bool(now.candidate))
         self.switch.setText(f"Back to {now.replaced}" if now.replaced else "Use it anyway")
+        self.library.draw(now)
         self._draw_labels(now)
 
     def _show_work(self, shown: bool) -> None:

@@ -68,7 +68,7 @@ class ModelWindow(QDialog):
 
     def _on_export(self) -> None:
         model = self._chosen()
-        path = asking.ask_zip_target(self, "Export the model", f"{model.card.name}.zip")
+        path = asking.ask_target(self, "Export the model", f"{model.card.name}.zip", asking.ZIP)
         if path is not None:
             self.export_wanted.emit(model, path)
 

@@ -1,10 +1,20 @@
 """Small widgets the sections share: buttons that leave the focus on the image, a progress row, a loss curve."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAction,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from glrp_napari.gui.words import describe_left
 
@@ -14,8 +24,12 @@ QPushButton[primary="true"]:enabled { background: #2563c9; color: white; font-we
 QPushButton[primary="true"]:enabled:hover { background: #2f73e0; }
 QPushButton:checked { background: #3a4150; border: 1px solid #8fa3c8; }
 QPushButton[big="true"] { padding: 8px; font-size: 14px; }
-QLabel[role="title"] { font-weight: bold; font-size: 13px; padding-top: 6px; }
+QPushButton[role="title"] { font-weight: bold; font-size: 13px; padding: 5px 2px 1px 2px; text-align: left;
+    background: transparent; border: none; }
+QPushButton[role="title"]:hover { color: #9db8e8; }
 QLabel[role="quiet"] { color: #9a9fa8; }
+QSpinBox[role="small"] { padding: 1px 13px; min-width: 24px; }
+QSpinBox[role="small"]::up-button, QSpinBox[role="small"]::down-button { width: 14px; }
 QFrame[role="notice"] { border: 1px solid #b98a2e; border-radius: 4px; }
 QFrame[role="notice"] QLabel { padding: 2px; }
 QProgressBar { max-height: 14px; }
@@ -40,7 +54,7 @@ def set_primary(button: QPushButton, primary: bool) -> None:
 
 
 def make_label(text: str = "", role: str = "") -> QLabel:
-    """A line of text that wraps; `role` is "title", "quiet" or nothing."""
+    """A line of text that wraps; `role` is "quiet" or nothing."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setProperty("role", role)
@@ -57,15 +71,57 @@ def make_row(*widgets: QWidget, stretch: Sequence[int] = ()) -> QHBoxLayout:
     return row
 
 
+def add_menu(button: QPushButton, entries: Sequence[tuple[str, Callable[[], None]]]) -> list[QAction]:
+    """Give a button a menu of texts and what they do; returns its entries."""
+    menu = QMenu(button)
+    actions = [menu.addAction(text) for text, _act in entries]
+    for action, (_text, act) in zip(actions, entries, strict=True):
+        action.triggered.connect(lambda _checked=False, act=act: act())
+    button.setMenu(menu)
+    return actions
+
+
 class Section(QWidget):
-    """A titled part of the dock; parts are added to `column`."""
+    """A titled part of the dock; parts are added to `column`, rare things to the `heading` beside the title.
+
+    A click on the title folds it. It is `body` that is enabled or not, so that the title can always be clicked.
+    """
+
+    folded = Signal(bool)
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self.column = QVBoxLayout(self)
+        self.title = make_button("", "Fold or unfold this part", checkable=True)
+        self.title.setProperty("role", "title")
+        self.title.setFlat(True)
+        self.title.setChecked(True)
+        self.title.toggled.connect(self._on_title)
+        self._name = title
+        self.body = QWidget()
+        self.column = QVBoxLayout(self.body)
         self.column.setContentsMargins(6, 0, 6, 2)
         self.column.setSpacing(4)
-        self.column.addWidget(make_label(title, "title"))
+        self.heading = make_row(self.title, stretch=(1,))
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(2)
+        outer.addLayout(self.heading)
+        outer.addWidget(self.body)
+        self._on_title(True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its parts are shown."""
+        return self.title.isChecked()
+
+    def fold(self, folded: bool) -> None:
+        """Show the title only, or all."""
+        self.title.setChecked(not folded)
+
+    def _on_title(self, open_: bool) -> None:
+        self.body.setVisible(open_)
+        self.title.setText(f"{'▾' if open_ else '▸'} {self._name}")
+        self.folded.emit(not open_)
 
 
 class ProgressRow(QWidget):

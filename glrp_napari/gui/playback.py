@@ -26,6 +26,7 @@ class Playback(QObject):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._on_tick)
         self._began, self._first = 0.0, 0
+        self._loop: tuple[int, ...] = ()
         self._scrolled = 0.0
         self._wheel_before: list[Any] = []
 
@@ -50,16 +51,27 @@ class Playback(QObject):
         self._viewer.mouse_wheel_callbacks[:] = self._wheel_before
 
     def open(self, cine: Cine) -> None:
-        """Play this cine from now on."""
+        """Play this cine from now on, all of it."""
         self.stop()
+        self._loop = ()
         self._frame_ms = (cine.rr_ms or USUAL_RR_MS) / len(cine.images)
+
+    def loop(self, first: int, last: int, frames: int) -> None:
+        """Play only from `first` to `last` of so many frames, around the end of the cycle where `last` is before."""
+        self._loop = find_part(first, last, frames)
+        self._restart()
+
+    def loop_all(self) -> None:
+        """Play the whole cycle."""
+        self._loop = ()
+        self._restart()
 
     def toggle(self) -> None:
         """Start or stop."""
         if self.is_playing:
             self.stop()
         elif self._frame_ms and self._viewer.dims.nsteps[FRAME] > 1:
-            self._began, self._first = time.perf_counter(), self._viewer.dims.current_step[FRAME]
+            self._restart()
             self._timer.start(max(5, round(self._frame_ms / 2)))
 
     def stop(self) -> None:
@@ -74,9 +86,16 @@ class Playback(QObject):
         count, now = int(dims.nsteps[axis]), int(dims.current_step[axis])
         dims.set_current_step(axis, (now + by) % count if axis == FRAME else int(np.clip(now + by, 0, count - 1)))
 
+    def _restart(self) -> None:
+        """Go on from the frame shown, or from the start of the loop where it is outside."""
+        frame = int(self._viewer.dims.current_step[FRAME])
+        self._began = time.perf_counter()
+        self._first = frame if not self._loop else self._loop.index(frame) if frame in self._loop else 0
+
     def _on_tick(self) -> None:
         passed_ms = (time.perf_counter() - self._began) * 1000
-        frame = find_frame(passed_ms, self._frame_ms, self._first, int(self._viewer.dims.nsteps[FRAME]))
+        part = self._loop or range(int(self._viewer.dims.nsteps[FRAME]))
+        frame = part[find_frame(passed_ms, self._frame_ms, self._first, len(part))]
         if frame != self._viewer.dims.current_step[FRAME]:
             self._viewer.dims.set_current_step(FRAME, frame)
 
@@ -91,6 +110,11 @@ class Playback(QObject):
             if whole:
                 self.step(SLICE, whole)
         event.handled = True
+
+
+def find_part(first: int, last: int, frames: int) -> tuple[int, ...]:
+    """The frames from `first` to `last`, both played, going around the end of the cycle if need be."""
+    return tuple((first + step) % frames for step in range((last - first) % frames + 1))
 
 
 def find_frame(passed_ms: float, frame_ms: float, first: int, frames: int) -> int:

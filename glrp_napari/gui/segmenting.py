@@ -1,4 +1,4 @@
-"""One segmentation run: the request, its frames into the mask as one undo step, and the measurements at the end."""
+"""One segmentation run: the request, its frames into the mask as one undo step."""
 
 from pathlib import Path
 from tempfile import mkdtemp
@@ -6,12 +6,9 @@ from tempfile import mkdtemp
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.cine import Cine, Mask
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.segment import Choice
-from glrp_napari.gui.words import describe_function
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.measure import Function, measure_function
 from glrp_napari.messages import Failed, FrameSegmented, Notice, Progress, SegmentDone, SegmentRequest, Terminal
 
 ALL_KEPT = "The run changed nothing: you edited or accepted every slice of it. Options can redo the slices you edited."
@@ -70,9 +67,11 @@ class Segmenting(QObject):
         if study is None or study is not self._workplace.study:
             return
         self._taken += study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
+        uncertainty = np.load(event.uncertainty)
+        study.keep_view(event.frame, uncertainty, np.load(event.embedding))
         if self._choice.uncertainty:
-            study.show_uncertainty(event.frame, np.load(event.uncertainty))
-        for path in (event.mask, event.uncertainty):
+            study.show_uncertainty(event.frame, uncertainty)
+        for path in (event.mask, event.uncertainty, event.embedding):
             path.unlink(missing_ok=True)
         self._workplace.changed.emit()
 
@@ -87,7 +86,6 @@ class Segmenting(QObject):
         self._workplace.update(job="")
         if isinstance(terminal, SegmentDone) and study is not None:
             self._show_some(study, terminal)
-            self._measure(study, terminal.frames)
             if terminal.frames and not self._taken:
                 self._workplace.tell(ALL_KEPT)
 
@@ -96,17 +94,3 @@ class Segmenting(QObject):
         frame, level = study.place
         if study is self._workplace.study and done.frames and frame not in done.frames:
             study.go(done.frames[0] if done.ed is None else done.ed, level)
-
-    def _measure(self, study: OpenStudy, frames: tuple[int, ...]) -> None:
-        mask = study.mask.data.copy()
-
-        def show(function: Function) -> None:
-            study.result = describe_function(function)
-            self._workplace.changed.emit()
-
-        self._workplace.readers.run(lambda: measure(study.cine, mask, frames), show, self._workplace.tell)
-
-
-def measure(cine: Cine, mask: Mask, frames: tuple[int, ...]) -> Function:
-    """The heart's function from the segmented frames of a mask (T, Z, Y, X)."""
-    return measure_function(mask, cine.geometry, frames=frames, rr_ms=cine.rr_ms)

@@ -3,19 +3,26 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import SliceState
 from glrp_napari.comparison import Comparison
-from glrp_napari.library import Label
+from glrp_napari.library import DamagedRecord, Label
+from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
 from glrp_napari.session import Session
+from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
+UNDECIDED = Reading()
 Step = Literal["", "open", "segment", "accept", "finetune"]
 
 
 @dataclass(frozen=True)
 class StudyShown:
-    """The open study in words, and what its slices are: counts by state, and the state of the slice on screen."""
+    """The open study in words, and what its slices are: counts by state, and the state of the slice on screen.
+
+    `states` are those of all slices, (T, Z) in its order, one byte a `SliceState`.
+    """
 
     name: str
     line: str
@@ -23,16 +30,21 @@ class StudyShown:
     hash: str
     frames: int
     slices: int
+    is_dicom: bool = False
     rate_unknown: bool = False
     frame: int = 0
     slice: int = 0
     state: SliceState = SliceState.UNTOUCHED
+    states: bytes = b""
     predicted: int = 0
     edited: int = 0
     frame_pending: int = 0
     result: str = ""
     can_undo: bool = False
     can_redo: bool = False
+    reading: Reading = UNDECIDED
+    measured: Measurements | None = None
+    phases: Phases = UNCHOSEN
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,8 @@ class Snapshot:
 
     `candidate` is the last fine-tuned model and `comparison` what was found about it; it is in use already where the
     gate let it pass, and `replaced` is then the model before. `unfinished` says that a fine-tuning was interrupted.
-    `model_changed` says that the chosen model has not segmented the open study yet.
+    `model_changed` says that the chosen model has not segmented the open study yet. `read_only` says why the library
+    may not be written to, empty where it may; `damaged` are its records that cannot be read.
     """
 
     session: Session
@@ -51,6 +64,10 @@ class Snapshot:
     models: tuple[Model, ...] = ()
     model: str = ""
     labels: tuple[Label, ...] = ()
+    damaged: tuple[DamagedRecord, ...] = ()
+    read_only: str = ""
+    can_take_over: bool = False
+    reader: str = ""
     new_labels: int = 0
     candidate: str = ""
     replaced: str = ""
@@ -59,6 +76,7 @@ class Snapshot:
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
+    suggestion: Suggestion | None = None
 
 
 def choose_next(now: Snapshot) -> Step:

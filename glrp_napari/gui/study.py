@@ -1,11 +1,11 @@
 """The section Study: opening, what was opened in words, the mask's file, and the session folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFrame, QMenu, QSpinBox, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFrame, QSpinBox, QVBoxLayout
 
-from glrp_napari.gui.pieces import Section, make_button, make_label, make_row, set_primary
+from glrp_napari.gui.pieces import ProgressRow, Section, add_menu, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_draft, describe_warnings
 
@@ -18,6 +18,10 @@ class StudySection(Section):
     layer_wanted = Signal()
     load_wanted = Signal()
     save_wanted = Signal()
+    seg_wanted = Signal()
+    table_wanted = Signal()
+    report_wanted = Signal(bool)
+    cancelled = Signal()
     session_wanted = Signal()
     restore_wanted = Signal()
     discard_wanted = Signal()
@@ -27,9 +31,12 @@ class StudySection(Section):
     def __init__(self) -> None:
         super().__init__("Study")
         self.open_button = make_button("Open…", "A file, a DICOM folder or a layer; or drop it on the image")
-        self.mask_button = make_button("Mask…", "Load or save the mask of this study")
+        self.save_button = make_button("Save…", "Save mask, table or report of this study")
         self._fill_menus()
-        self.column.addLayout(make_row(self.open_button, self.mask_button, stretch=(2, 1)))
+        self.column.addLayout(make_row(self.open_button, self.save_button, stretch=(2, 1)))
+        self.progress = ProgressRow()
+        self.progress.cancelled.connect(self.cancelled)
+        self.column.addWidget(self.progress)
         self.name = make_label()
         self.line = make_label()
         self.warnings = make_label(role="quiet")
@@ -62,7 +69,10 @@ class StudySection(Section):
         self.open_button.setEnabled(not now.opening)
         self.open_button.setText("Opening…" if now.opening else "Open…")
         study = now.study
-        self.mask_button.setEnabled(study is not None)
+        self.save_button.setEnabled(study is not None)
+        self.load_action.setEnabled(study is not None)
+        for action in (self.seg_action, self.named_action):
+            action.setEnabled(study is not None and study.is_dicom)
         self.name.setText(study.name if study else "Nothing is open yet.")
         self.line.setText(study.line if study else "Open a short-axis cine, or drop it on the image.")
         self.warnings.setText(describe_warnings(study.warnings) if study else "")
@@ -75,19 +85,23 @@ class StudySection(Section):
         self.session.setText(f"Labels and models: {now.session.folder}")
 
     def _fill_menus(self) -> None:
-        _add_menu(
+        *_, self.load_action = add_menu(
             self.open_button,
             (
                 ("File (NIfTI, NRRD, MHA, DICOM)…", self.file_wanted.emit),
                 ("DICOM folder…", self.folder_wanted.emit),
                 ("The image layer selected in napari", self.layer_wanted.emit),
+                ("A mask of this study (NIfTI, DICOM SEG)…", self.load_wanted.emit),
             ),
         )
-        _add_menu(
-            self.mask_button,
+        _mask, self.seg_action, _table, _report, self.named_action = add_menu(
+            self.save_button,
             (
-                ("Save mask…", self.save_wanted.emit),
-                ("Load mask…", self.load_wanted.emit),
+                ("Mask (NIfTI)…", self.save_wanted.emit),
+                ("Mask (DICOM SEG, a file a frame)…", self.seg_wanted.emit),
+                ("Table of measurements (CSV, JSON)…", self.table_wanted.emit),
+                ("Report (PDF)…", lambda: self.report_wanted.emit(False)),
+                ("Report with name and dates (PDF)…", lambda: self.report_wanted.emit(True)),
             ),
         )
 
@@ -113,10 +127,3 @@ class StudySection(Section):
         column.addWidget(self.draft_text)
         column.addLayout(make_row(self.restore, self.discard))
         return bar
-
-
-def _add_menu(button: object, entries: Sequence[tuple[str, Callable[[], None]]]) -> None:
-    menu = QMenu(button)
-    for text, action in entries:
-        menu.addAction(text).triggered.connect(lambda _checked=False, action=action: action())
-    button.setMenu(menu)

@@ -1,12 +1,15 @@
 """The sentences of the window. Pure: from values to words a clinician uses; frames and slices count from 1."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from glrp_napari.autosave import SliceState
+from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gui.snapshot import StudyShown
-from glrp_napari.library import Label
+from glrp_napari.library import DamagedRecord, Label
+from glrp_napari.lint import LabelFinding
 from glrp_napari.measure import Function
+from glrp_napari.suggest import Cause, Suggestion
 
 STATES: Mapping[SliceState, str] = {
     SliceState.UNTOUCHED: "not segmented yet",
@@ -16,10 +19,44 @@ STATES: Mapping[SliceState, str] = {
     SliceState.CORRECTED: "corrected and accepted",
 }
 
+CAUSES: Mapping[Cause, str] = {
+    "uncertain": "uncertain",
+    "flickers": "jumps from frame to frame",
+    "may end here": "unsure where it ends",
+}
+
+
+MAP_NAMES: Mapping[SliceState, str] = {
+    SliceState.PREDICTED: "segmented",
+    SliceState.EDITED: "edited",
+    SliceState.ACCEPTED: "accepted",
+    SliceState.CORRECTED: "corrected",
+}
+"""The states in one word, for the map's legend."""
+
+
+NEWER = "A later version of this program wrote to this label library. Here it is open for reading only."
+
 
 def describe_slice(study: StudyShown) -> str:
     """Where one is and what the slice is, e.g. `Slice 5, frame 1: segmented by the model`."""
-    return f"Slice {study.slice + 1}, frame {study.frame + 1}: {STATES[study.state]}"
+    return describe_place(study.frame, study.slice, study.state)
+
+
+def describe_place(frame: int, level: int, state: SliceState) -> str:
+    """A slice of a frame (from 0) and what it is."""
+    return f"Slice {level + 1}, frame {frame + 1}: {STATES[state]}"
+
+
+def describe_suggestion(suggestion: Suggestion | None, study: StudyShown | None) -> str:
+    """Why the slice on screen was suggested, e.g. `RV base, frame 9: uncertain, 14 % of its volume`; else empty."""
+    if suggestion is None or study is None or (suggestion.frame, suggestion.slice) != (study.frame, study.slice):
+        return ""
+    where, why = f"frame {suggestion.frame + 1}", CAUSES[suggestion.cause]
+    if suggestion.structure is None:
+        return f"Empty slice, {suggestion.region}, {where}: {why}"
+    name = NAMES[suggestion.structure]
+    return f"{name} {suggestion.region}, {where}: {why}, {suggestion.share:.0%} of its volume".replace("%", " %")
 
 
 def describe_left(seconds: float | None) -> str:
@@ -52,8 +89,57 @@ def describe_warnings(warnings: tuple[str, ...]) -> str:
 
 def describe_label(label: Label, study: StudyShown | None) -> str:
     """A label in the list: the open study by name, another by the start of its hash."""
+    return f"{_describe_label_place(label, study)} · {label.state}"
+
+
+def describe_finding(finding: LabelFinding, study: StudyShown | None) -> str:
+    """What is odd about a label, and where."""
+    return f"{_describe_label_place(finding.label, study)}: {finding.text}"
+
+
+def describe_findings(number: int) -> str:
+    """The heading of the list of findings."""
+    it = "it" if number == 1 else "them"
+    return f"{count(number, 'thing')} to look at in the labels. Click to see {it}; correct and accept again."
+
+
+def _describe_label_place(label: Label, study: StudyShown | None) -> str:
     name = study.name if study is not None and study.hash == label.study else f"study {label.study[:8]}"
-    return f"{name} · frame {label.frame + 1} · slice {label.slice + 1} · {label.state}"
+    return f"{name} · frame {label.frame + 1} · slice {label.slice + 1}"
+
+
+def describe_damaged(damaged: Sequence[DamagedRecord]) -> str:
+    """Which records of the library cannot be read, and that nothing trains until that is settled."""
+    if not damaged:
+        return ""
+    more = f" And {len(damaged) - 1} more." if len(damaged) > 1 else ""
+    return f"A label's record is damaged: {damaged[0]}.{more}"
+
+
+def describe_import(taken: int, known: int, refused: Sequence[str]) -> str:
+    """What became of an import, e.g. `Imported 12 labels; 3 were here already. Refused: …`."""
+    sentence = f"Imported {count(taken, 'label')}"
+    if known:
+        sentence += f"; {known} had a label here already, which stays"
+    if refused:
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        sentence += f". Refused: {refused[0]}{more}"
+    return f"{sentence}."
+
+
+def describe_relinked(images: int) -> str:
+    """That missing images of labels were found again."""
+    return f"The library lacked the images of {count(images, 'label')} of this study; they were written again."
+
+
+def describe_export(labels: int) -> str:
+    """What an export wrote."""
+    return f"Exported {count(labels, 'label')}."
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it needs one."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def describe_function(function: Function) -> str:

@@ -19,13 +19,16 @@ from glrp_napari.gui.background import Background
 from glrp_napari.gui.editing import OpenStudy, look_at_study
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.jobs import WORKER, Jobs
+from glrp_napari.gui.keeping import Keeping
 from glrp_napari.gui.layers import CINE_KEY, image_options, orient_viewer, read_layer
 from glrp_napari.gui.opening import Loaded, load_mask, load_study, prepare_study
 from glrp_napari.gui.scratch import Scratch, sweep_scratch
 from glrp_napari.gui.snapshot import Snapshot
-from glrp_napari.library import Label, accept_slices, list_labels, remove_label
+from glrp_napari.gui.words import NEWER
+from glrp_napari.library import Label, Survey, accept_slices, remove_label, survey_labels
 from glrp_napari.models import Model, list_models
 from glrp_napari.session import Session
+from glrp_napari.writing.folders import check_folder
 from glrp_napari.writing.masks import write_mask
 
 
@@ -39,6 +42,7 @@ class Workplace(QObject):
     not_opened = Signal()
     session_changed = Signal()
     closing = Signal()
+    accepted = Signal(object, object)
 
     def __init__(self, viewer: ViewerModel, session: Session, command: tuple[str, ...] = WORKER) -> None:
         super().__init__()
@@ -47,11 +51,14 @@ class Workplace(QObject):
         self._scratches = [Scratch(session.scratch)]
         self.readers = Background(self)
         self.writers = Background(self, threads=1)
+        self.keeping = Keeping(self.writers, self)
         self.jobs = Jobs(command, self)
         self.now = Snapshot(session=session)
         self._closed = False
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
+        self.keeping.changed.connect(lambda why, ended: self.update(read_only=why, can_take_over=ended))
+        self.keeping.claim(session.labels)
         self.list_session()
 
     @property
@@ -79,8 +86,18 @@ class Workplace(QObject):
         """Keep labels, models and drafts in `folder` from now on."""
         self.update(session=Session(folder), candidate="", replaced="", comparison=None, outcome="", new_labels=0)
         self._scratches.append(Scratch(self.now.session.scratch))
+        self.keeping.claim(self.now.session.labels)
         self.list_session()
         self.session_changed.emit()
+
+    def try_session(self, folder: Path, taken: Callable[[], None]) -> None:
+        """Change to `folder` if files can be kept there, else say why not; `taken` comes then."""
+
+        def take(_none: object) -> None:
+            self.change_session(folder)
+            taken()
+
+        self.readers.run(lambda: check_folder(folder), take, self.tell)
 
     def list_session(self) -> None:
         """Look into the session folder: labels and models; sweep up what windows that crashed have left."""
@@ -88,9 +105,7 @@ class Workplace(QObject):
         self.writers.run(lambda: sweep_scratch(session.scratch), lambda _none: None, self.tell)
         self.writers.run(lambda: list_models(session.models), self._on_models_listed, self.tell)
         self.writers.run(session.unfinished.exists, lambda found: self.update(unfinished=found), self.tell)
-        self.writers.run(
-            lambda: list_labels(session.labels), lambda labels: self.update(labels=labels), self._on_labels_unreadable
-        )
+        self.writers.run(lambda: survey_labels(session.labels), self._on_surveyed, self.tell)
 
     def choose_model(self, name: str) -> None:
         """Segment with this model from now on."""
@@ -153,6 +168,7 @@ class Workplace(QObject):
         self.jobs.close()
         for background in (self.readers, self.writers):
             background.close()
+        self.keeping.close()
         for scratch in self._scratches:
             scratch.close()
 
@@ -176,10 +192,11 @@ class Workplace(QObject):
 
     def accept(self, whole_frame: bool) -> None:
         """Store the slice, or the frame, on screen as labels."""
-        if (study := self.study) is None:
+        if (study := self.study) is None or not self.may_write():
             return
         before = {place: study.states[place] for place in study.acceptable(whole_frame)}
         accepted = study.accept(list(before))
+        self.accepted.emit(study, accepted)
         folder, loaded, model = self.now.session.labels, study.loaded, study.segmented_by
         self.changed.emit()
 
@@ -189,13 +206,21 @@ class Workplace(QObject):
             self.tell(error)
             self.changed.emit()
 
-        store = partial(accept_slices, folder, loaded.cine, accepted, model, loaded.hash)
+        store = partial(accept_slices, folder, loaded.cine, accepted, model, loaded.hash, self.now.reader)
         self.writers.run(store, self._on_accepted, give_up)
 
     def remove_label(self, label: Label) -> None:
         """Take a label out of the library."""
         folder = self.now.session.labels
+        if not self.may_write():
+            return
         self.writers.run(lambda: remove_label(folder, label), lambda _none: self.list_session(), self.tell)
+
+    def may_write(self) -> bool:
+        """Whether the library may be changed here; says why where it may not."""
+        if self.now.read_only:
+            self.tell(self.now.read_only)
+        return not self.now.read_only
 
     # --- answers -------------------------------------------------------------------------------------------------
 
@@ -210,6 +235,9 @@ class Workplace(QObject):
         self.readers.run(load, lambda loaded: self._on_loaded(loaded, layer), self._on_open_failed)
 
     def _on_loaded(self, loaded: Loaded, layer: Image | None) -> None:
+        before = self.study
+        if before is not None and before.loaded.hash == loaded.hash and before.states.any() and not self.now.draft_from:
+            loaded = replace(loaded, draft=before.draft("", closed=True))  # the one on disk is older
         self.close_study()
         image = layer or Image(loaded.cine.images, **image_options(loaded.cine))
         self.study = OpenStudy(loaded, image, self.viewer)
@@ -222,7 +250,8 @@ class Workplace(QObject):
         orient_viewer(self.viewer, loaded.cine)
         self.study.go(0, loaded.cine.images.shape[1] // 2)
         self.jobs.prepare()
-        self.update(opening=False, draft_from=loaded.draft.saved_at if loaded.draft else "", model_changed=False)
+        offered = loaded.draft is not None and not loaded.draft.closed
+        self.update(opening=False, draft_from=loaded.draft.saved_at if offered else "", model_changed=False)
         self.opened.emit(self.study)
 
     def _on_open_failed(self, error: Exception) -> None:
@@ -240,9 +269,9 @@ class Workplace(QObject):
         model = self.now.model if self.now.model in names else "".join(names[:1])
         self.update(models=models, model=model)
 
-    def _on_labels_unreadable(self, error: Exception) -> None:
-        self.update(labels=())
-        self.tell(error)
+    def _on_surveyed(self, survey: Survey) -> None:
+        changes = {"read_only": NEWER, "can_take_over": False} if survey.is_newer else {}
+        self.update(labels=survey.labels, damaged=survey.damaged, **changes)
 
     def _on_accepted(self, labels: tuple[Label, ...]) -> None:
         self.now = replace(self.now, new_labels=self.now.new_labels + len(labels))
@@ -259,5 +288,5 @@ class Workplace(QObject):
     def _on_layer_removed(self, event: Any) -> None:
         layer: Layer = event.value
         if self.study is not None and not self._closed and layer in (self.study.image, self.study.mask):
-            self.tell("A layer of the study was removed, so the study was closed. Corrections are kept as a draft.")
+            self.tell("A layer of the study was removed, so the study was closed. Open it again to go on.")
             self.close_study()

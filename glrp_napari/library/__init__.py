@@ -1,5 +1,6 @@
 """The user's labels on disk: a folder a person can read. What the rest of the program needs of it is named here."""
 
+from glrp_napari.library.lock import Claim, LibraryHeld, claim_library
 from glrp_napari.library.protocol import Protocol, load_protocol, save_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State
 from glrp_napari.library.record_text import LibraryError
@@ -11,26 +12,33 @@ from glrp_napari.library.store import (
     list_labels,
     load_before,
     load_slice,
+    relink_images,
     remove_label,
+    set_aside_damaged,
     survey_labels,
 )
 
 __all__ = [
     "FORMAT",
     "Accepted",
+    "Claim",
     "DamagedRecord",
     "Label",
     "LibraryError",
+    "LibraryHeld",
     "Protocol",
     "State",
     "Survey",
     "accept_slice",
     "accept_slices",
+    "claim_library",
     "list_labels",
     "load_before",
     "load_protocol",
     "load_slice",
+    "relink_images",
     "remove_label",
     "save_protocol",
+    "set_aside_damaged",
     "survey_labels",
 ]

@@ -42,7 +42,7 @@ def load_protocol(folder: Path) -> Protocol | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
-        raise LibraryError(f"{path}: {where}: {first['msg']}, expected a labelling protocol") from None
+        raise LibraryError(f"{path.name}: {where}: {first['msg']}, expected a labelling protocol") from None
 
 
 def save_protocol(folder: Path, protocol: Protocol) -> None:

@@ -72,12 +72,12 @@ def load_record(path: Path) -> Label:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise DamagedRecord(
-            path, f"{path}: {where}: {first['msg']}, expected a label record of format {FORMAT}"
+            path, f"{path.name}: {where}: {first['msg']}, expected a label record of format {FORMAT}"
         ) from None
     except LibraryError as error:
         raise DamagedRecord(path, str(error)) from None
     if path.name != f"{label.stem}.json":
-        raise DamagedRecord(path, f"{path}: found the record of {label.stem}, expected the one its name says")
+        raise DamagedRecord(path, f"{path.name}: found the record of {label.stem}, expected the one its name says")
     return label
 
 

@@ -17,7 +17,7 @@ class LibraryError(ValueError):
 def check_inside(folder: Path, path: Path) -> None:
     """Raise LibraryError for a symbolic link that leads out of the library's folder."""
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise LibraryError(f"{path}: found a link out of the library, expected a file in it")
+        raise LibraryError(f"{path.name}: found a link out of the library, expected a file in it")
 
 
 def parse_object(path: Path) -> dict[str, Any]:
@@ -30,14 +30,14 @@ def parse_object(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         data = file.read(_LARGEST_BYTES + 1)
     if len(data) > _LARGEST_BYTES:
-        raise LibraryError(f"{path}: found more than {_LARGEST_BYTES} bytes, expected a record")
+        raise LibraryError(f"{path.name}: found more than {_LARGEST_BYTES} bytes, expected a record")
     try:
         value = json.loads(data, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise LibraryError(f"{path}: found no JSON ({reason}), expected a record") from None
+        raise LibraryError(f"{path.name}: found no JSON ({reason}), expected a record") from None
     if not isinstance(value, dict):
-        raise LibraryError(f"{path}: found a JSON {type(value).__name__}, expected an object")
+        raise LibraryError(f"{path.name}: found a JSON {type(value).__name__}, expected an object")
     return value
 
 

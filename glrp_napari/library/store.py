@@ -44,10 +44,14 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Survey:
-    """What lies in a library's folder: the labels in the order they were accepted, and the records that are damaged."""
+    """What lies in a library's folder: the labels in the order they were accepted, and the records that are damaged.
+
+    `missing` are the labels whose image is not there; `relink_images` writes it again once their study is open.
+    """
 
     labels: tuple[Label, ...] = ()
     damaged: tuple[DamagedRecord, ...] = ()
+    missing: tuple[Label, ...] = ()
 
     @property
     def is_newer(self) -> bool:
@@ -120,7 +124,12 @@ def survey_labels(folder: Path) -> Survey:
             labels.append(load_record(path))
         except DamagedRecord as error:
             damaged.append(error)
-    return Survey(tuple(sorted(labels, key=lambda label: label.counter)), tuple(damaged))
+    names = {entry.name for entry in folder.iterdir()} if labels else set()
+    return Survey(
+        labels=tuple(sorted(labels, key=lambda label: label.counter)),
+        damaged=tuple(damaged),
+        missing=tuple(label for label in labels if find_file(folder, label, "image").name not in names),
+    )
 
 
 def list_writable(folder: Path) -> tuple[Label, ...]:
@@ -129,7 +138,7 @@ def list_writable(folder: Path) -> tuple[Label, ...]:
     for label in labels:
         if label.format_version > FORMAT:
             raise LibraryError(
-                f"{folder / label.stem}.json: found format {label.format_version}, expected at most {FORMAT}: a later "
+                f"{label.stem}.json: found format {label.format_version}, expected at most {FORMAT}: a later "
                 "version of this program wrote it, so this one only reads the library"
             )
     return labels
@@ -160,6 +169,31 @@ def remove_label(folder: Path, label: Label) -> None:
     list_writable(folder)
     (folder / f"{label.stem}.json").unlink(missing_ok=True)
     _remove_files(folder, label)
+
+
+def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
+    """Write the missing images of labels again from their study, whose hash the caller has compared."""
+    for label in labels:
+        one_slice = cut_slice(cine, label.frame, label.slice)
+        if label.geometry is not None:  # the study may have come in another format meanwhile
+            one_slice = replace(one_slice, geometry=label.geometry)
+        path = find_file(folder, label, "image")
+        write_images(path, one_slice.images, one_slice)
+        if label.image_sha256 is not None:
+            save_record(folder, label.model_copy(update={"image_sha256": hash_file(path)}))
+
+
+def set_aside_damaged(folder: Path, damaged: Sequence[DamagedRecord]) -> Path:
+    """Move damaged records to a folder within the library, where nothing reads them; their images and masks stay.
+
+    Returns the folder. A record of the same name that lies there already is kept under its own name.
+    """
+    aside = folder / "damaged"
+    aside.mkdir(exist_ok=True)
+    for error in damaged:
+        taken = sum(1 for _ in aside.glob(f"{error.path.stem}*"))
+        error.path.rename(aside / f"{error.path.stem}{f'-{taken}' if taken else ''}.json")
+    return aside
 
 
 def find_file(folder: Path, label: Label, kind: Kind) -> Path:
@@ -256,5 +290,5 @@ def _check_hash(path: Path, expected: str | None) -> None:
     check_inside(path.parent, path)
     if expected is not None and path.exists() and (found := hash_file(path)) != expected:
         raise LibraryError(
-            f"{path}: found SHA-256 {found[:12]}…, expected the record's {expected[:12]}…: it was replaced"
+            f"{path.name}: found SHA-256 {found[:12]}…, expected the record's {expected[:12]}…: it was replaced"
         )

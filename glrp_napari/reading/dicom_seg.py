@@ -75,6 +75,11 @@ def decode_seg(file: Path, phases: Phases) -> Mask:
     return mask
 
 
+def is_dicom_seg(path: Path) -> bool:
+    """Whether a mask is DICOM SEG: a file of that kind, or a folder, which no other mask is."""
+    return path.is_dir() or (path.is_file() and _is_seg(path))
+
+
 def _list_segs(path: Path) -> Iterator[Path]:
     """The file itself, or the SEG files in the folder, not below it."""
     if not path.is_dir():

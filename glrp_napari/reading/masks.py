@@ -1,6 +1,6 @@
 """Masks from files, taken only where they lie on their cine's grid and hold its structures.
 
-It must not know formats: a mask is read like a study.
+It must not know formats: a mask is read like a study, but for DICOM SEG, which is read by its references.
 """
 
 from collections.abc import Mapping
@@ -23,11 +23,14 @@ def read_mask(path: Path, cine: Cine, label_map: Mapping[int, int] | None = None
 
     `label_map` gives for each label of the file that of a `Structure`, or 0. A 3-D mask of a cine with several frames
     needs the `frame` (from 0) it belongs to. Raises `ReadError` for another grid (both are shown), for labels that are
-    not whole, negative or unknown, `ValueError` for a map to labels that are no structure.
+    not whole, negative or unknown, `ValueError` for a map to labels that are no structure. DICOM SEG (a file, or a
+    folder of them) says itself what its segments and frames are, and needs neither.
     """
     if label_map is not None and not set(label_map.values()) <= {0, *Structure}:
         raise ValueError(f"found a map to the labels {sorted(set(label_map.values()))}, expected 0-{max(Structure)}")
     path = Path(path)
+    if (labels := _read_seg(path, cine)) is not None:
+        return labels
     found = read_file(path)
     _check_grid(path, found, cine, frame)
     labels = _map_labels(path, found.images, label_map)
@@ -36,6 +39,22 @@ def read_mask(path: Path, cine: Cine, label_map: Mapping[int, int] | None = None
     mask = np.zeros(cine.images.shape, np.uint8)
     mask[frame] = labels[0]
     return mask
+
+
+def parse_label_map(text: str) -> dict[int, int] | None:
+    """The map that a person writes as `1=LV,2=MYO,3=RV`; None for an empty text. Raises `ValueError` for another."""
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part]
+        return {int(label): Structure[name.strip().upper()].value for label, name in pairs} or None
+    except (ValueError, KeyError):
+        raise ValueError(f"found {text!r}, expected the labels' meaning: 1=LV,2=MYO,3=RV") from None
+
+
+def _read_seg(path: Path, cine: Cine) -> Mask | None:
+    """The mask of a DICOM SEG, None of another file."""
+    from glrp_napari.reading.dicom_seg import is_dicom_seg, read_dicom_seg  # pydicom takes its time to load
+
+    return read_dicom_seg(path, cine) if is_dicom_seg(path) else None
 
 
 def _check_grid(path: Path, found: Cine, cine: Cine, frame: int | None) -> None:

@@ -45,6 +45,11 @@ class Algorithm(Settings):
 def write_dicom_seg(
     folder: Path, mask: Mask, cine: Cine, frames: Sequence[int], algorithm: Algorithm
 ) -> tuple[Path, ...]:
+    """Write all of `write_phases`; the paths of the files."""
+    return tuple(write_phases(folder, mask, cine, frames, algorithm))
+
+
+def write_phases(folder: Path, mask: Mask, cine: Cine, frames: Sequence[int], algorithm: Algorithm) -> Iterator[Path]:
     """Write `frames` of a mask (T, Z, Y, X) as one BINARY DICOM SEG each: `<study>_frame007_seg.dcm`.
 
     All are one new series in the study of the cine's images; each frame of a segment refers to the image that it lies
@@ -60,10 +65,9 @@ def write_dicom_seg(
     _check_mask(mask, cine, chosen)
     phases = find_sources(cine, chosen)
     series = generate_uid()
-    encoded = {t: _encode_seg(phases[t], mask[t], t, series, algorithm) for t in chosen}
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for t, data in encoded.items():
+    for t in chosen:
+        data = _encode_seg(phases[t], mask[t], t, series, algorithm)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{cine.source.name}_frame{t:03d}_seg.dcm"
         write_atomically(path, data)
         only = np.zeros_like(mask)
@@ -71,8 +75,7 @@ def write_dicom_seg(
         if not np.array_equal(decode_seg(path, phases), only):
             path.unlink()
             raise OSError(f"{path.name}: read back, found other voxels than written, expected the same; removed it")
-        written.append(path)
-    return tuple(written)
+        yield path
 
 
 def _check_mask(mask: Mask, cine: Cine, frames: Sequence[int]) -> None:

@@ -63,7 +63,7 @@ def test_the_cap_is_no_segment() -> None:
 def test_a_bullseye_writes_each_value_in_its_segment() -> None:
     axes = Figure().subplots()
     values = {number: float(number) + 30 for number in SEGMENTS}
-    draw_bullseye(axes, {**values, 5: None}, (30, 50), "Thickening, %")
+    draw_bullseye(axes, {**values, 5: None}, (0, 60), "Thickening, %")
     written = {find_segment(*text.get_position()): text.get_text() for text in axes.texts}
     assert {number: written[number] for number in SEGMENTS} == {
         number: "–" if number == 5 else f"{value:.0f}" for number, value in values.items()

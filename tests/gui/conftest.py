@@ -144,6 +144,15 @@ def shared_window(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, 
     patch.undo()
 
 
+@pytest.fixture(autouse=True)
+def forget_sessions(request: pytest.FixtureRequest) -> None:
+    """Many tests open the same voxels, which is the same study: what one left of it is nothing to the next."""
+    if "shared_window" in request.fixturenames:
+        place = request.getfixturevalue("shared_window").dock.workplace
+        for path in place.now.session.drafts.glob("*"):
+            path.unlink()
+
+
 @pytest.fixture
 def window(tmp_path: Path, model_folder: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     """A window of the test's own."""

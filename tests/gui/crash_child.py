@@ -1,8 +1,9 @@
-"""The window of the kill -9 test: opens a study, paints, says when its draft is on disk, and waits to be killed."""
+"""The window of the tests that kill it: it opens a study, paints, says when its draft is on disk, and waits."""
 
 import sys
 from pathlib import Path
 
+from glrp_napari.gui.ending import Ending
 from glrp_napari.gui.launch import wait_until
 from glrp_napari.reading import read_cine
 from qtpy.QtCore import Qt
@@ -16,9 +17,9 @@ def main(study: Path, session: Path) -> None:
     window.press(Qt.Key.Key_G)
     window.drag((20, 8), (20, 14))
     wait_until(lambda: any((session / "drafts").glob("*.json")), 60)
+    _ending = Ending()
     print("saved", flush=True)
-    while True:
-        QApplication.processEvents()
+    QApplication.exec()
 
 
 if __name__ == "__main__":

@@ -35,13 +35,21 @@ def drafts(window: Window) -> Path:
 
 
 def find_draft(window: Window, cine: Cine, study: str) -> np.ndarray | None:
+    """The mask of the draft that would be offered."""
     draft = load_draft(drafts(window), study, cine)
-    return None if draft is None else draft.mask
+    return None if draft is None or draft.closed else draft.mask
 
 
 def reopen(window: Window, cine: Cine) -> None:
+    """Open a study again as after a crash: what is on disk is what was there before it was closed."""
+    save_draft_now(window)
+    saved = {path: path.read_bytes() for path in drafts(window).iterdir()}
     window.dock.workplace.close_study()
     window.settle()
+    for path in drafts(window).iterdir():
+        path.unlink()
+    for path, data in saved.items():
+        path.write_bytes(data)
     window.open(cine)
 
 
@@ -116,6 +124,24 @@ def test_an_offer_survives_later_autosaves_until_it_is_answered(
     window.settle()
 
 
+def test_a_restored_draft_still_knows_what_the_model_had_answered(shared_window: Window, cine: Cine) -> None:
+    window = shared_window
+    study = window.open(cine)
+    study.history.begin_run()
+    study.apply_frame(0, np.full((5, 32, 32), 2, np.uint8), False)
+    study.history.end_run()
+    paint(window, 3, 9)
+    reopen(window, cine)
+    assert window.study.history.find_predicted((0, 2)) is None
+    window.click(window.dock.study.restore)
+    window.settle()
+    (corrected,) = window.study.accept([(0, 2)])
+    assert (corrected.before == 2).all()
+    assert corrected.mask[9, 9] == 3
+    window.dock.workplace.close_study()
+    window.settle()
+
+
 def test_discarding_an_untouched_offer_leaves_no_draft(shared_window: Window, cine: Cine) -> None:
     window = shared_window
     window.open(cine)
@@ -153,6 +179,6 @@ def test_a_malformed_label_leaves_the_models_and_is_named(shared_window: Window,
     place.change_session(tmp_path / "session")
     window.settle()
     assert [model.card.name for model in place.now.models] == ["base"]
-    assert "abc-t000-z000.json" in window.dock._notice_text.text()
+    assert "abc-t000-z000.json" in window.dock.learn.library.damaged.text.text()
     place.change_session(before)
     window.settle()

@@ -22,7 +22,7 @@ def test_the_phantom_is_segmented_in_the_window(tmp_path: Path, qapp: object) ->
     window.settle()
     assert not window.dock._notice.isVisibleTo(window.dock), window.dock._notice_text.text()
     assert (study.states == SliceState.PREDICTED).all()
-    assert "LV EDV" in window.dock.segment.result.text()
+    window.wait(lambda: "LV EDV" in window.dock.segment.result.text())
     found, true = study.mask.data == Structure.LV, phantom.mask == Structure.LV
     assert 2 * np.count_nonzero(found & true) / (np.count_nonzero(found) + np.count_nonzero(true)) > 0.7
     close_window(window)

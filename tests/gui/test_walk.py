@@ -30,7 +30,7 @@ def test_the_whole_walk(window: Window) -> None:
     window.settle()
     assert (study.states == SliceState.PREDICTED).all()
     assert study.mask.data[3, 4, 8, 8] == 3
-    assert "ED" in dock.segment.result.text()
+    window.wait(lambda: "ED" in dock.segment.result.text())
     assert primaries(window) == ["Accept slice"]
 
     window.press(Qt.Key.Key_Q)
@@ -93,6 +93,8 @@ def test_what_validation_finds_is_shown_while_it_trains(
     window.settle()
     assert not learn.validation.isVisibleTo(window.dock)
     window.click(learn.button)
+    window.wait(lambda: learn.findings.isVisibleTo(window.dock))  # an LV without a wall
+    window.click(learn.findings.go_on)
     window.wait(lambda: learn.validation.isVisibleTo(window.dock))
     assert learn.validation.text() == "Dice 0.800 on slices kept apart, after 1 steps (RV 0.70, LV 0.90)"
     window.settle()

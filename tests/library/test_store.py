@@ -1,6 +1,8 @@
 import contextlib
 import json
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,10 @@ from glrp_napari.library import (
     list_labels,
     load_before,
     load_slice,
+    relink_images,
     remove_label,
     save_protocol,
+    set_aside_damaged,
     store,
     survey_labels,
 )
@@ -124,6 +128,48 @@ def test_case_81_a_missing_image_is_named(coded_cine: Cine, tmp_path: Path) -> N
     find_file(tmp_path, label, "image").unlink()
     with pytest.raises((ReadError, FileNotFoundError), match=r"image-1\.nii\.gz"):
         load_slice(tmp_path, label)
+    assert survey_labels(tmp_path).missing == (label,)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_case_81_a_missing_image_is_written_again_from_its_study(
+    coded_cine: Cine, tmp_path: Path, turned: bool
+) -> None:
+    """Also where the study now comes from a file that lays it elsewhere: the voxels are the same."""
+    (label,) = accept_slices(tmp_path, coded_cine, [Accepted(1, 2, "corrected", paint(coded_cine))])
+    find_file(tmp_path, label, "image").unlink()
+    geometry = coded_cine.geometry.model_copy(update={"origin_mm": (5.0, 6.0, 7.0)})
+    cine = replace(coded_cine, geometry=geometry) if turned else coded_cine
+    relink_images(tmp_path, cine, survey_labels(tmp_path).missing)
+    assert survey_labels(tmp_path).missing == ()
+    image, mask, _ = load_slice(tmp_path, list_labels(tmp_path)[0])
+    np.testing.assert_array_equal(image, coded_cine.images[1, 2])
+    np.testing.assert_array_equal(mask, paint(coded_cine))
+
+
+def test_case_75_a_damaged_record_is_set_aside_and_the_rest_goes_on(coded_cine: Cine, tmp_path: Path) -> None:
+    for text in ("{", "["):
+        slices = [Accepted(0, z, "accepted", paint(coded_cine)) for z in range(2)]
+        first = accept_slices(tmp_path, coded_cine, slices)[0]
+        (tmp_path / f"{first.stem}.json").write_text(text)
+        damaged = survey_labels(tmp_path).damaged
+        assert [error.path.stem for error in damaged] == [first.stem]
+        aside = set_aside_damaged(tmp_path, damaged)
+        assert [label.slice for label in list_labels(tmp_path)] == [1]
+    assert sorted(path.read_text() for path in aside.iterdir()) == ["[", "{"]
+
+
+def test_load_7_a_library_opens_at_more_than_5_000_labels_a_second(coded_cine: Cine, tmp_path: Path) -> None:
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 0, "accepted")
+    text = (tmp_path / f"{label.stem}.json").read_text()
+    for number in range(2_000):
+        other = label.model_copy(update={"frame": number % 500, "slice": number // 500})
+        changed = text.replace('"frame": 0', f'"frame": {other.frame}').replace('"slice": 0', f'"slice": {other.slice}')
+        (tmp_path / f"{other.stem}.json").write_text(changed)
+    started = time.process_time()
+    survey = survey_labels(tmp_path)
+    assert time.process_time() - started < 0.4
+    assert (len(survey.labels), len(survey.damaged)) == (2_000, 0)
 
 
 def test_the_record_says_who_by_which_protocol_on_which_grid(coded_cine: Cine, tmp_path: Path) -> None:

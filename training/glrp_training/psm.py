@@ -192,7 +192,7 @@ def _see_patches(image: Image, windows: tuple[Window, ...]) -> list[Image]:
 def _compare(one: Image, other: Image, sigma_px: float) -> float:
     """SSIM (Wang 2004) of two windows; of two sizes, as some sizes' pooling gives them, the common middle (ours)."""
     height, width = (min(a, b) for a, b in zip(one.shape, other.shape, strict=True))
-    similarity = structural_similarity(  # type: ignore[no-untyped-call]
+    similarity = structural_similarity(
         _crop(one, height, width),
         _crop(other, height, width),
         data_range=1.0,

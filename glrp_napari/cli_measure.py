@@ -1,0 +1,74 @@
+"""The command that measures a mask: `glrp measure`; and what it shares with `glrp segment`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from glrp_napari.assessment import Reading
+from glrp_napari.cine import Cine, Mask
+from glrp_napari.export import export_numbers, export_report, export_seg
+from glrp_napari.measure import Phases
+from glrp_napari.norms import Sex
+from glrp_napari.reading import read_cine
+from glrp_napari.reading.masks import parse_label_map, read_mask
+from glrp_napari.report import Origin, StudyReport, report_study
+from glrp_napari.writing.folders import check_folder
+
+console = Console()
+
+Report = Annotated[bool, typer.Option(help="Write <study>_report.pdf too, two pages.")]
+Patient = Annotated[bool, typer.Option(help="Put the patient's name, identifier and dates on it (DICOM only).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(measure)
+
+
+def measure(
+    study: Annotated[Path, typer.Argument(help="As `glrp segment`.", show_default=False)],
+    mask: Annotated[Path, typer.Argument(help="On its grid, or DICOM SEG (file or folder).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for <study>.json and <study>.csv.")],
+    ed: Annotated[int | None, typer.Option(help="Frame of end diastole from 0; else found.")] = None,
+    es: Annotated[int | None, typer.Option(help="Frame of end systole from 0; else found.")] = None,
+    height: Annotated[float | None, typer.Option(help="cm, for body surface area.")] = None,
+    weight: Annotated[float | None, typer.Option(help="kg, for body surface area.")] = None,
+    sex: Annotated[Sex | None, typer.Option(help="For the normal ranges.")] = None,
+    age: Annotated[float | None, typer.Option(help="Years, for the normal ranges.")] = None,
+    heart_rate: Annotated[float | None, typer.Option(help="Beats a minute, in place of the file's.")] = None,
+    report: Report = False,
+    patient: Patient = False,
+    label_map: Annotated[str, typer.Option(help="What the mask's labels mean, if not 1=RV,2=MYO,3=LV.")] = "",
+    series: Annotated[str | None, typer.Option(help="Of a DICOM folder: which series.")] = None,
+) -> None:
+    """Measure a mask: volumes, function, mass and wall thickness, as a table and a report."""
+    check_folder(out)
+    cine = read_cine(study, series)
+    labels = read_mask(mask, cine, parse_label_map(label_map))
+    reading = Reading(
+        phases=Phases(ed, es), height_cm=height, weight_kg=weight, sex=sex, age_years=age, heart_rate_bpm=heart_rate
+    )
+    found = report_study(cine, labels, Origin(), reading=reading)
+    export_numbers(out / found.study, found)
+    if report:
+        save_report(out, found, cine, labels, patient)
+    console.print(str(found.function), soft_wrap=True)
+    for sentence in found.measurements.missing:
+        console.print(f"[yellow]{sentence}", soft_wrap=True)
+    console.print(f"{out / found.study}.json, {out / found.study}.csv", soft_wrap=True)
+
+
+def save_report(out: Path, report: StudyReport, cine: Cine, mask: Mask, with_patient: bool) -> None:
+    """Write `<study>_report.pdf`."""
+    path = out / f"{report.study}_report.pdf"
+    list(export_report(path, report, cine, mask, with_patient))
+    console.print(f"{path}", soft_wrap=True)
+
+
+def save_seg(out: Path, report: StudyReport, cine: Cine, mask: Mask) -> None:
+    """Write the mask as DICOM SEG, a file a frame, in `<study>_seg`."""
+    folder = out / f"{report.study}_seg"
+    *_, last = export_seg(folder, mask, cine, Origin(**report.model_dump(include=set(Origin.model_fields))))
+    console.print(f"{last.total} frames as DICOM SEG, read back and compared: {folder}", soft_wrap=True)

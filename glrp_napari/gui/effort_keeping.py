@@ -1,0 +1,72 @@
+"""Keeps the ledger of effort while a person corrects: what was accepted, strokes, and time with signs of life."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from qtpy.QtCore import QObject
+
+from glrp_napari.effort import ActiveTime, Effort, append_effort
+from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.history import Place
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.library import Accepted
+
+
+class EffortKeeping(QObject):
+    """Writes a record at each accept, and at closing what came after the last one."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        super().__init__(workplace)
+        self._workplace = workplace
+        self._active = ActiveTime()
+        self._strokes = 0
+        self._counted: dict[Place, int] = {}
+        workplace.opened.connect(self._on_opened)
+        workplace.accepted.connect(self._on_accepted)
+        workplace.closing.connect(self._on_closing)
+
+    def touch(self, *_event: object) -> None:
+        """A sign of life: the mouse moved over the image, another slice was shown, something was drawn."""
+        if self._workplace.study is not None:
+            self._active.touch(time.monotonic())
+
+    def _on_opened(self, study: OpenStudy) -> None:
+        self._active, self._strokes, self._counted = ActiveTime(), 0, {}
+        study.history.done_by_person = self._on_stroke
+
+    def _on_stroke(self) -> None:
+        self._strokes += 1
+        self.touch()
+
+    def _on_accepted(self, study: OpenStudy, slices: Sequence[Accepted]) -> None:
+        """A slice that is corrected again counts once, with what it changed in all."""
+        self.touch()
+        changed, new = 0, 0
+        for one in slices:
+            place = one.frame, one.slice
+            now = 0 if one.before is None else int(np.count_nonzero(one.mask != one.before))
+            new += place not in self._counted
+            changed += max(0, now - self._counted.get(place, 0))
+            self._counted[place] = max(now, self._counted.get(place, 0))
+        self._write(study, new, changed)
+
+    def _on_closing(self) -> None:
+        if (study := self._workplace.study) is not None and (self._strokes or self._active.seconds >= 1):
+            self._write(study, 0, 0)
+
+    def _write(self, study: OpenStudy, slices: int, changed: int) -> None:
+        if study.segmented_by is None:  # drawn from nothing: no model's segmentation was corrected
+            return
+        effort = Effort(
+            study=study.loaded.hash,
+            model=study.segmented_by,
+            slices=slices,
+            changed=changed,
+            strokes=self._strokes,
+            active_s=round(self._active.take(), 1),
+        )
+        self._strokes = 0
+        folder = self._workplace.now.session.folder
+        self._workplace.writers.run(partial(append_effort, folder, effort), lambda _none: None, self._workplace.tell)

@@ -1,0 +1,106 @@
+"""What a user does with the label library as a whole: conventions, import and export, checks, and what went wrong.
+
+Knows the library's part of the section Learn and the objects behind it, nothing of fine-tuning itself.
+"""
+
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
+
+from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.learn import LearnSection
+from glrp_napari.gui.library_bar import LibraryBar
+from glrp_napari.gui.linting import Linting
+from glrp_napari.gui.protocol_dialog import ProtocolDialog
+from glrp_napari.gui.stepping import Stepping
+from glrp_napari.gui.transferring import Transferring
+from glrp_napari.gui.words import describe_relinked
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.library import (
+    Protocol,
+    load_protocol,
+    relink_images,
+    save_protocol,
+    set_aside_damaged,
+    survey_labels,
+)
+
+
+class LibraryCare(QObject):
+    """Joins the library's widgets with the workplace; `dialog` is the question on screen, if any."""
+
+    reader_typed = Signal(str)
+
+    def __init__(self, workplace: Workplace, window: QWidget) -> None:
+        super().__init__(workplace)
+        self._workplace = workplace
+        self._window = window
+        self.transferring = Transferring(workplace, window)
+        self.linting = Linting(workplace)
+        self.dialog: ProtocolDialog | None = None
+        workplace.opened.connect(self._on_opened)
+
+    def connect_section(self, learn: LearnSection) -> None:
+        """Make the section's menu, notices and list of findings work."""
+        bar, transfers = learn.library, self.transferring
+        bar.protocol_wanted.connect(self.ask_protocol)
+        bar.import_folder_wanted.connect(transfers.ask_import_folder)
+        bar.import_zip_wanted.connect(transfers.ask_import_zip)
+        bar.export_folder_wanted.connect(transfers.ask_export_folder)
+        bar.export_zip_wanted.connect(transfers.ask_export_zip)
+        bar.take_over_wanted.connect(self._workplace.keeping.take_over)
+        bar.set_aside_wanted.connect(self.set_aside)
+        learn.finetune_wanted.connect(self.linting.start)
+        self.linting.found.connect(lambda found: learn.findings.show_findings(found, self._workplace.look().study))
+        for steps in (transfers.steps, self.linting.steps):
+            _show_progress(bar, steps)
+
+    def ask_protocol(self) -> None:
+        """Ask for the conventions and the reader."""
+        place = self._workplace
+        place.readers.run(lambda: load_protocol(place.now.session.labels), self._on_protocol, place.tell)
+
+    def set_aside(self) -> None:
+        """Move the damaged records aside."""
+        place, folder, damaged = self._workplace, self._workplace.now.session.labels, self._workplace.now.damaged
+        if place.may_write():
+            place.writers.run(
+                lambda: set_aside_damaged(folder, damaged), lambda _folder: place.list_session(), place.tell
+            )
+
+    def _on_protocol(self, protocol: Protocol | None) -> None:
+        self.dialog = ProtocolDialog(protocol, self._workplace.now.reader, self._window)
+        self.dialog.chosen.connect(self._on_protocol_chosen)
+        self.dialog.finished.connect(self._on_dialog_finished)
+        self.dialog.open()
+
+    def _on_protocol_chosen(self, protocol: Protocol, reader: str) -> None:
+        place, folder = self._workplace, self._workplace.now.session.labels
+        place.update(reader=reader)
+        self.reader_typed.emit(reader)
+        if place.may_write():
+            place.writers.run(lambda: save_protocol(folder, protocol), lambda _none: None, place.tell)
+
+    def _on_dialog_finished(self, _result: int) -> None:
+        if self.dialog is not None:
+            self.dialog.deleteLater()
+            self.dialog = None
+
+    def _on_opened(self, study: OpenStudy) -> None:
+        """Write images again that are missing from the library and that the opened study has."""
+        place, folder, loaded = self._workplace, self._workplace.now.session.labels, study.loaded
+        if place.now.read_only:
+            return
+
+        def relink() -> int:
+            missing = [label for label in survey_labels(folder).missing if label.study == loaded.hash]
+            relink_images(folder, loaded.cine, missing)
+            return len(missing)
+
+        place.writers.run(relink, lambda number: number and place.tell(describe_relinked(number)), place.tell)
+
+
+def _show_progress(bar: LibraryBar, steps: Stepping) -> None:
+    steps.began.connect(bar.progress.begin)
+    steps.advanced.connect(bar.progress.advance)
+    steps.ended.connect(bar.progress.end)
+    bar.progress.cancelled.connect(steps.cancel)

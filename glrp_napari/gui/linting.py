@@ -1,0 +1,31 @@
+"""The look at the labels before a model learns from them: what is odd is listed, and the user decides."""
+
+from qtpy.QtCore import QObject, Signal
+
+from glrp_napari.gui.stepping import Stepping
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.lint import LabelFinding, lint_library
+
+
+class Linting(QObject):
+    """Checks the library's labels; `passed` where nothing is odd, else `found` carries the findings."""
+
+    passed = Signal()
+    found = Signal(object)
+
+    def __init__(self, workplace: Workplace) -> None:
+        super().__init__(workplace)
+        self._workplace = workplace
+        self.steps = Stepping(workplace.readers, self)
+
+    def start(self) -> None:
+        """Check all labels."""
+        now = self._workplace.now
+        if now.labels and not now.job and not self.steps.is_running:
+            steps = lint_library(now.session.labels, now.labels)
+            self.steps.run("Checking labels", steps, self._on_checked, self._workplace.tell)
+
+    def _on_checked(self, findings: tuple[LabelFinding, ...]) -> None:
+        self.found.emit(findings)
+        if not findings:
+            self.passed.emit()

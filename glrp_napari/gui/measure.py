@@ -1,0 +1,207 @@
+"""The section Measure: the numbers, ED and ES, base and apex of each ventricle, body size, and what opens on demand."""
+
+from collections.abc import Mapping
+from itertools import product
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QWidget
+
+from glrp_napari.assessment import Measurements, Reading
+from glrp_napari.gui.measure_words import describe_phase, describe_sources, make_table
+from glrp_napari.gui.pieces import Section, make_button, make_label, make_row
+from glrp_napari.gui.shortcuts import KEYS
+from glrp_napari.gui.snapshot import Snapshot, StudyShown
+from glrp_napari.norms import Sex
+
+PHASES = ("ed", "es")
+SIDES = ("lv", "rv")
+NAMES = {"ed": "end-diastole", "es": "end-systole"}
+LOOPS = (("Play: whole cycle", ""), ("Play: ED to ES", "systole"), ("Play: ES to ED", "diastole"))
+END_WIDTH = 58
+BODY = "Height, weight and sex"
+
+
+class MeasureSection(Section):
+    """Shows the numbers and what they rest on; says what the reader decides by signals."""
+
+    go_wanted = Signal(str)
+    phase_set = Signal(str)
+    loop_chosen = Signal(str)
+    slices_set = Signal(str, str, object)
+    body_set = Signal(object)
+    undo_wanted = Signal()
+    opened = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__("Measure")
+        self._study = ""
+        self._had_mask = False
+        self.table = make_label()
+        self.table.setTextFormat(Qt.TextFormat.RichText)
+        self.table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.column.addWidget(self.table)
+        self.phases: dict[str, QLabel] = {}
+        self.ends: dict[tuple[str, str, str], QSpinBox] = {}
+        self._add_phases()
+        self._add_slices()
+        self._add_body()
+        self.missing = make_label(role="quiet")
+        self.column.addWidget(self.missing)
+        self.figures = make_button("Curves, wall…", "Volume–time curves, and the bullseye of wall thickness")
+        self.montage = make_button("Montage…", "All slices at ED and at ES with contours; a click goes there")
+        self.undo = make_button("Undo", "Take back the last thing you set in this part")
+        self.figures.clicked.connect(lambda: self.opened.emit("figures"))
+        self.montage.clicked.connect(lambda: self.opened.emit("montage"))
+        self.undo.clicked.connect(self.undo_wanted)
+        self.column.addLayout(make_row(self.figures, self.montage, self.undo, stretch=(3, 2, 1)))
+        self.fold(True)
+
+    def draw(self, now: Snapshot, can_undo: bool) -> None:
+        """Show a snapshot."""
+        study = now.study
+        self.body.setEnabled(study is not None)
+        self._unfold_once(study)
+        measured = study.measured if study else None
+        self.table.setText(make_table(measured) if measured else "")
+        self.table.setToolTip(describe_sources(measured) if measured else "")
+        self.table.setVisible(bool(self.table.text()))
+        self.undo.setEnabled(can_undo)
+        known = measured is not None and measured.function.ed is not None
+        for button in (self.figures, self.montage):
+            button.setEnabled(known)
+        self.missing.setText(" ".join(measured.missing) if measured and known else "")
+        self.missing.setVisible(bool(self.missing.text()))
+        if study is not None:
+            self._draw_phases(study)
+            self._draw_ends(study)
+            self._draw_body(study.reading, measured)
+
+    def _unfold_once(self, study: StudyShown | None) -> None:
+        """Unfold when the first mask comes; later the reader's folding stands."""
+        has_mask = bool(study and study.predicted)
+        if has_mask and not self._had_mask:
+            self._had_mask = True
+            self.fold(False)
+
+    def _draw_phases(self, study: StudyShown) -> None:
+        measured = study.measured is not None and study.measured.function.ed is not None
+        for phase in PHASES:
+            frame, chosen = getattr(study.phases, phase), getattr(study.reading.phases, phase) is not None
+            self.phases[phase].setText(describe_phase(phase.upper(), frame, chosen, measured))
+
+    def _draw_ends(self, study: StudyShown) -> None:
+        measured = study.measured
+        apex_first = bool(measured and measured.apex_first)
+        for (side, phase, end), box in self.ends.items():
+            frame = getattr(study.phases, phase)
+            extent = measured.extents.get(frame) if measured and frame is not None else None
+            slices = getattr(extent, side) if extent else None
+            with QSignalBlocker(box):
+                box.setRange(0, study.slices)
+                box.setValue(slices[(end == "apex") != apex_first] + 1 if slices else 0)
+            box.setEnabled(extent is not None)
+
+    def _draw_body(self, reading: Reading, measured: Measurements | None) -> None:
+        values: Mapping[QDoubleSpinBox, float | None] = {
+            self.height_box: reading.height_cm,
+            self.weight_box: reading.weight_kg,
+            self.age_box: reading.age_years,
+        }
+        for box, value in values.items():
+            with QSignalBlocker(box):
+                box.setValue(value or 0)
+        with QSignalBlocker(self.sex):
+            self.sex.setCurrentIndex(self.sex.findData(reading.sex.value if reading.sex else ""))
+        bsa = measured.function.bsa_m2 if measured else None
+        self._body_text = BODY if bsa is None else f"Body surface {bsa:.2f} m²"
+        self._on_body_toggled(self.body_toggle.isChecked())
+
+    def _add_phases(self) -> None:
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        grid.setColumnStretch(0, 1)
+        for row, phase in enumerate(PHASES):
+            self.phases[phase] = make_label()
+            go = make_button(f"Go to {phase.upper()}", f"Show {NAMES[phase]} ({KEYS[f'go_{phase}']})")
+            here = make_button("Set here", f"The frame on screen is {NAMES[phase]}")
+            go.clicked.connect(lambda _checked=False, phase=phase: self.go_wanted.emit(phase))
+            here.clicked.connect(lambda _checked=False, phase=phase: self.phase_set.emit(phase))
+            for column, widget in enumerate((self.phases[phase], go, here)):
+                grid.addWidget(widget, row, column)
+            setattr(self, f"go_{phase}", go)
+            setattr(self, f"set_{phase}", here)
+        self.column.addLayout(grid)
+        self.loop = QComboBox()
+        self.loop.setToolTip("What the space bar plays")
+        self.loop.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        for text, data in LOOPS:
+            self.loop.addItem(text, data)
+        self.loop.activated.connect(lambda _index: self.loop_chosen.emit(self.loop.currentData()))
+        self.column.addWidget(self.loop)
+
+    def _add_slices(self) -> None:
+        grid = QGridLayout()
+        grid.setSpacing(3)
+        for column, text in enumerate(("Slices", "LV base", "apex", "RV base", "apex")):
+            grid.addWidget(make_label(text, "quiet"), 0, column)
+        for row, phase in enumerate(PHASES, 1):
+            grid.addWidget(make_label(f"at {phase.upper()}"), row, 0)
+            for column, (side, end) in enumerate(product(SIDES, ("base", "apex")), 1):
+                grid.addWidget(self._make_end(side, phase, end), row, column)
+        self.column.addLayout(grid)
+
+    def _make_end(self, side: str, phase: str, end: str) -> QSpinBox:
+        box = QSpinBox()
+        box.setSpecialValueText("–")
+        box.setKeyboardTracking(False)
+        box.setProperty("role", "small")
+        box.setFixedWidth(END_WIDTH)
+        box.setToolTip(f"{end.capitalize()} of the {side.upper()} at {NAMES[phase]}; slices outside count nothing")
+        other = "apex" if end == "base" else "base"
+        box.valueChanged.connect(lambda value: self._on_end(side, phase, value, self.ends[side, phase, other].value()))
+        self.ends[side, phase, end] = box
+        return box
+
+    def _on_end(self, side: str, phase: str, value: int, other: int) -> None:
+        """One end was set; 0 stands for no slice at all."""
+        self.slices_set.emit(side, phase, (value - 1, (other or value) - 1) if value else None)
+
+    def _add_body(self) -> None:
+        self._body_text = BODY
+        self.body_toggle = make_button(f"{BODY} ▸", "For values by body surface and for normal ranges", checkable=True)
+        self.body_toggle.setFlat(True)
+        self.body_toggle.toggled.connect(self._on_body_toggled)
+        self.body_box = QWidget()
+        self.height_box = self._make_body_box("height_cm", " cm", 250)
+        self.weight_box = self._make_body_box("weight_kg", " kg", 350)
+        self.age_box = self._make_body_box("age_years", " years", 120)
+        self.sex = QComboBox()
+        self.sex.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.sex.addItem("–", "")
+        for sex in Sex:
+            self.sex.addItem(sex.value, sex.value)
+        self.sex.activated.connect(lambda _index: self.body_set.emit({"sex": self.sex.currentData() or None}))
+        grid = QGridLayout(self.body_box)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        fields = (("Height", self.height_box), ("Weight", self.weight_box), ("Sex", self.sex), ("Age", self.age_box))
+        for index, (text, widget) in enumerate(fields):
+            grid.addWidget(make_label(text), index // 2, index % 2 * 2)
+            grid.addWidget(widget, index // 2, index % 2 * 2 + 1)
+        self.body_box.hide()
+        self.column.addWidget(self.body_toggle)
+        self.column.addWidget(self.body_box)
+
+    def _make_body_box(self, field: str, suffix: str, most: int) -> QDoubleSpinBox:
+        box = QDoubleSpinBox()
+        box.setDecimals(0)
+        box.setRange(0, most)
+        box.setSuffix(suffix)
+        box.setSpecialValueText("–")
+        box.setKeyboardTracking(False)
+        box.valueChanged.connect(lambda value: self.body_set.emit({field: value or None}))
+        return box
+
+    def _on_body_toggled(self, open_: bool) -> None:
+        self.body_box.setVisible(open_)
+        self.body_toggle.setText(f"{self._body_text} {'▾' if open_ else '▸'}")

@@ -1,0 +1,153 @@
+"""Measuring the open study: the numbers follow the mask and the reader's decisions by themselves, off the GUI's thread.
+
+Knows the workplace, none of the section's widgets: what changed is drawn from the next snapshot.
+"""
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer
+
+from glrp_napari.assessment import Measurements, Reading, measure_reading
+from glrp_napari.cine import Cine, Mask
+from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.measure import Phases
+from glrp_napari.motion import estimate_phases
+from glrp_napari.segments import Insertions
+
+PAUSE_MS = 300
+"""The numbers follow an edit after this long, so that a stroke is not measured while it is drawn."""
+Phase = Literal["ed", "es"]
+Side = Literal["lv", "rv"]
+Basis = tuple[int, Reading, tuple[float, ...] | None]
+"""What numbers rest on: the mask's checksum, the reader's decisions, the frame times."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The numbers and what they rest on."""
+
+    basis: Basis
+    measurements: Measurements
+
+
+class Measuring(QObject):
+    """Keeps `OpenStudy.measured` up to date and takes the reader's decisions."""
+
+    def __init__(self, workplace: Workplace) -> None:
+        super().__init__(workplace)
+        self._workplace = workplace
+        self._basis: Basis | None = None
+        self._past: list[Reading] = []
+        self._is_measuring = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._measure)
+        workplace.changed.connect(self._on_changed)
+        workplace.opened.connect(self._on_opened)
+        workplace.closing.connect(self._timer.stop)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the numbers may still change by themselves."""
+        return self._timer.isActive() or self._is_measuring
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a decision to take back."""
+        return bool(self._past)
+
+    def go(self, study: OpenStudy, phase: Phase) -> None:
+        """Show this phase of the slice on screen."""
+        frame = getattr(study.phases, phase)
+        if frame is None:
+            self._workplace.tell(f"Where {phase.upper()} is, is not known yet: segment, or set it by hand.")
+        else:
+            study.go(frame, study.place[1])
+
+    def set_phase(self, phase: Phase) -> None:
+        """The frame on screen is this phase."""
+        if (study := self._workplace.study) is not None:
+            self.decide(phases=study.reading.phases._replace(**{phase: study.place[0]}))
+
+    def set_slices(self, side: Side, phase: Phase, ends: tuple[int, int] | None) -> None:
+        """A ventricle reaches from one of these slices to the other in this phase; None: no slice counts."""
+        study = self._workplace.study
+        if study is not None and (frame := getattr(study.phases, phase)) is not None:
+            field = f"{side}_slices"
+            self.decide(**{field: getattr(study.reading, field) | {frame: ends and (min(ends), max(ends))}})
+
+    def set_insertions(self, frame: int, insertions: Insertions) -> None:
+        """The RV meets the LV there in this frame."""
+        if (study := self._workplace.study) is not None:
+            self.decide(insertions=study.reading.insertions | {frame: insertions})
+
+    def decide(self, **decisions: Any) -> None:
+        """Take decisions of the reader by `Reading`'s names; those that change nothing are no step of undo."""
+        if (study := self._workplace.study) is None:
+            return
+        reading = Reading(**(dict(study.reading) | decisions))
+        if reading != study.reading:
+            self._past.append(study.reading)
+            self._take(study, reading)
+
+    def undo(self) -> None:
+        """Take the last decision back; the heart rate is another part's."""
+        study = self._workplace.study
+        if study is not None and self._past:
+            self._take(study, self._past.pop())
+
+    def _take(self, study: OpenStudy, reading: Reading) -> None:
+        study.reading = reading.model_copy(update={"heart_rate_bpm": study.reading.heart_rate_bpm})
+        self._timer.start(0)
+        self._workplace.changed.emit()
+
+    def _measure(self) -> None:
+        study = self._workplace.study
+        if study is None or self._workplace.now.job == "segment":
+            return
+        if self._is_measuring:
+            self._timer.start(PAUSE_MS)
+            return
+        self._is_measuring = True
+        cine, mask, reading, basis = study.cine, study.mask.data, study.reading, self._basis
+        self._workplace.readers.run(
+            lambda: measure_anew(cine, mask, reading, basis),
+            lambda answer: self._on_measured(study, answer),
+            self._fail,
+        )
+
+    def _on_changed(self) -> None:
+        if self._workplace.study is not None and not self._timer.isActive():
+            self._timer.start(PAUSE_MS)
+
+    def _on_opened(self, study: OpenStudy) -> None:
+        self._basis = None
+        self._past.clear()
+
+        def show(phases: Phases) -> None:
+            study.estimated = phases
+            self._workplace.changed.emit()
+
+        self._workplace.readers.run(lambda: estimate_phases(study.cine.images), show, self._workplace.tell)
+
+    def _on_measured(self, study: OpenStudy, answer: Answer | None) -> None:
+        self._is_measuring = False
+        if answer is not None and study is self._workplace.study:
+            self._basis = answer.basis
+            study.measured = answer.measurements
+            self._workplace.changed.emit()
+
+    def _fail(self, error: BaseException) -> None:
+        self._is_measuring = False
+        self._workplace.tell(error)
+
+
+def measure_anew(cine: Cine, mask: Mask, reading: Reading, before: Basis | None) -> Answer | None:
+    """The numbers of a mask (T, Z, Y, X) as it is now, or None where they would rest on the same as `before`."""
+    frozen = np.ascontiguousarray(mask).copy()
+    basis = (zlib.crc32(frozen.data), reading, cine.frame_ms)
+    return None if basis == before else Answer(basis, measure_reading(cine, frozen, reading))

@@ -1,0 +1,214 @@
+"""The library in the real window: who holds it, what is damaged, conventions, import, and the look before training."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from glrp_napari.cine import Cine
+from glrp_napari.gui import asking
+from glrp_napari.library import Protocol, accept_slice, claim_library, list_labels, load_protocol
+from glrp_napari.library.lock import HOLDER
+from glrp_napari.library.store import find_file
+from glrp_napari.writing.masks import write_images, write_mask
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from tests.gui.conftest import Window, make_cine
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def library(shared_window: Window, tmp_path: Path) -> Iterator[Window]:
+    """The shared window at a new session folder."""
+    shared_window.dock.workplace.change_session(tmp_path / "session")
+    shared_window.settle()
+    yield shared_window
+    shared_window.dock.workplace.close_study()
+    shared_window.settle()
+
+
+@pytest.fixture
+def cine() -> Cine:
+    """Another study each time."""
+    cine = make_cine(name=f"care {(number := next(numbers))}")
+    cine.images[0, 0, 2, 0] += 7 * number
+    return cine
+
+
+def folder(window: Window) -> Path:
+    return window.dock.workplace.now.session.labels
+
+
+def ring(side: int = 32, is_open: bool = False) -> np.ndarray:
+    mask = np.zeros((side, side), np.uint8)
+    mask[8:24, 8:24], mask[12:20, 12:20] = 2, 3
+    if is_open:
+        mask[8:12, 12:20] = 0
+    return mask
+
+
+def accept(window: Window) -> None:
+    window.study.mask.paint((0, 2, 9, 9), 3)
+    window.go(0, 2)
+    window.press(Qt.Key.Key_K)
+    window.settle()
+
+
+def test_fault_20_21_another_s_library_is_only_read_until_it_is_taken_over(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    place, bar = library.dock.workplace, library.dock.learn.library
+    other = claim_library(tmp_path / "other" / "labels")
+    kept = accept_slice(other.folder, cine, ring(), 0, 0, "accepted")
+    place.change_session(tmp_path / "other")
+    library.settle()
+    assert place.now.labels == (kept,)
+    assert "is being written to by another window (process" in bar.read_only.text.text()
+    assert not bar.read_only.button.isVisibleTo(bar)
+    library.open(cine)
+    accept(library)
+    assert list_labels(folder(library)) == (kept,)
+    assert "another window" in library.dock._notice_text.text()
+
+    holder = (other.folder / HOLDER).read_text()
+    other.release()
+    (other.folder / HOLDER).write_text(holder)  # as a crash would leave it
+    place.change_session(tmp_path / "other")
+    library.settle()
+    assert "was left locked by a window that has ended" in bar.read_only.text.text()
+    library.click(bar.read_only.button)
+    library.settle()
+    assert not bar.read_only.isVisibleTo(bar)
+    accept(library)
+    assert len(list_labels(folder(library))) == 2
+
+
+def test_case_75_a_damaged_record_is_named_and_set_aside_on_request(library: Window, cine: Cine) -> None:
+    bar = library.dock.learn.library
+    first, second = (accept_slice(folder(library), cine, ring(), 0, z, "accepted") for z in (0, 1))
+    (folder(library) / f"{first.stem}.json").write_text("{")
+    library.dock.workplace.list_session()
+    library.settle()
+    assert f"{first.stem}.json" in bar.damaged.text.text()
+    library.click(bar.damaged.button)
+    library.settle()
+    assert not bar.damaged.isVisibleTo(bar)
+    assert library.dock.workplace.now.labels == (second,)
+    assert (folder(library) / "damaged" / f"{first.stem}.json").read_text() == "{"
+
+
+def test_case_76_a_newer_label_makes_the_library_read_only(library: Window, cine: Cine) -> None:
+    label = accept_slice(folder(library), cine, ring(), 0, 0, "accepted")
+    path = folder(library) / f"{label.stem}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3}))
+    library.dock.workplace.list_session()
+    library.settle()
+    assert "later version" in library.dock.learn.library.read_only.text.text()
+    library.open(cine)
+    accept(library)
+    assert len(list_labels(folder(library))) == 1
+
+
+def test_case_81_a_missing_image_is_written_again_when_its_study_is_opened(library: Window, cine: Cine) -> None:
+    label = accept_slice(folder(library), cine, ring(), 0, 0, "accepted")
+    find_file(folder(library), label, "image").unlink()
+    library.open(cine)
+    assert find_file(folder(library), label, "image").exists()
+    assert "lacked the images of 1 label of this study" in library.dock._notice_text.text()
+
+
+def test_conventions_and_reader_go_into_the_next_label(library: Window, cine: Cine) -> None:
+    care = library.dock.library
+    care.ask_protocol()
+    library.settle()
+    dialog = care.dialog
+    assert dialog is not None
+    dialog.choices["papillaries"].setCurrentIndex(1)
+    QTest.keyClicks(dialog.reader, " A. B. ")
+    dialog.accept()
+    library.settle()
+    assert care.dialog is None
+    assert load_protocol(folder(library)) == Protocol(papillaries="wall")
+    library.open(cine)
+    accept(library)
+    (label,) = list_labels(folder(library))
+    assert (label.who, label.protocol) == ("A. B.", Protocol(papillaries="wall"))
+    care.ask_protocol()
+    library.settle()
+    assert care.dialog.choices["papillaries"].currentText() == "in the wall"
+    care.dialog.reject()
+
+
+def test_foreign_masks_are_imported_after_one_question(
+    library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    mask = np.zeros(cine.images.shape, np.uint8)
+    mask[1, 2], mask[1, 3] = np.where(ring() == 3, 1, ring()), 0
+    write_images(masks / "heart.nii.gz", cine.images, cine)
+    write_mask(masks / "heart_gt.nii.gz", mask, cine)
+    monkeypatch.setattr(asking, "ask_folder", lambda *_: masks)
+    transferring = library.dock.library.transferring
+    transferring.ask_import_folder()
+    library.settle()
+    assert transferring.dialog is not None
+    transferring.dialog.accept()
+    library.settle()
+    (label,) = list_labels(folder(library))
+    assert (label.frame, label.slice, label.state) == (1, 2, "corrected")
+    assert library.dock._notice_text.text() == "Imported 1 label."
+    assert not library.dock.learn.library.progress.isVisibleTo(library.dock)
+
+
+def test_a_cancelled_import_keeps_what_it_took(
+    library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for z in range(5):
+        for t in range(4):
+            accept_slice(tmp_path / "source", cine, ring(), t, z, "accepted")
+    bar, steps = library.dock.learn.library, library.dock.library.transferring.steps
+    steps.advanced.connect(lambda _text, done, *_rest: done == 3 and library.click(bar.progress.button))
+    library.dock.library.transferring.import_folder(tmp_path / "source")
+    library.settle()
+    assert len(list_labels(folder(library))) in (3, 4)
+    assert not steps.is_running
+    assert len(library.dock.workplace.now.labels) in (3, 4)
+
+
+def test_odd_labels_are_listed_before_training_and_a_click_shows_one(library: Window, cine: Cine) -> None:
+    learn = library.dock.learn
+    accept_slice(folder(library), cine, ring(), 3, 1, "corrected")
+    accept_slice(folder(library), cine, ring(is_open=True), 3, 4, "corrected")
+    library.open(cine)
+    library.dock.workplace.list_session()
+    library.settle()
+    library.click(learn.button)
+    library.settle()
+    assert learn.findings.isVisibleTo(learn)
+    assert learn.findings.list.count() == 1
+    item = learn.findings.list.item(0)
+    assert item.text().startswith(f"{cine.source.name} · frame 4 · slice 5: the ring of myocardium is open")
+    spot = learn.findings.list.visualItemRect(item).center()
+    QTest.mouseClick(learn.findings.list.viewport(), Qt.MouseButton.LeftButton, pos=spot)
+    QApplication.processEvents()
+    assert library.place == (3, 4)
+    assert not library.dock.workplace.now.candidate
+    library.click(learn.findings.go_on)
+    library.settle()
+    assert not learn.findings.isVisibleTo(learn)
+    assert library.dock.workplace.now.candidate
+
+
+def test_labels_with_nothing_odd_train_at_once(library: Window, cine: Cine) -> None:
+    accept_slice(folder(library), cine, ring(), 3, 1, "corrected")
+    library.dock.workplace.list_session()
+    library.settle()
+    library.dock.workplace.update(candidate="")
+    library.click(library.dock.learn.button)
+    library.settle()
+    library.wait(lambda: bool(library.dock.workplace.now.candidate))

@@ -1,0 +1,304 @@
+"""Measuring in the real window: numbers that follow by themselves, the reader's decisions, what opens on demand."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure
+from glrp_napari.gui import measuring
+from glrp_napari.gui.measure_words import describe_rates, describe_sources
+from glrp_napari.gui.playback import find_part
+from glrp_napari.measure import Phases, measure_function
+from glrp_napari.norms import Sex
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from tests.gui.conftest import Window
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+FRAMES, SLICES = 10, 6
+names = itertools.count()
+
+
+def make_beating() -> tuple[Cine, Mask]:
+    """A cylinder with RV that is largest in frame 2 and smallest in frame 7; bright blood, grey wall."""
+    y, x = np.indices((48, 64)) - np.array([24, 38])[:, None, None]
+    planes = []
+    for t in range(FRAMES):
+        radius = 10 - 4 * np.sin(np.pi * (t - 2) / 10) ** 2
+        plane = np.where(np.hypot(y, x + 20) < radius + 3, Structure.RV, 0)
+        plane = np.where(np.hypot(y, x) < 12, Structure.MYO, plane)
+        planes.append(np.where(np.hypot(y, x) < radius, Structure.LV, plane))
+    mask = np.repeat(np.array(planes, np.uint8)[:, None], SLICES, 1)
+    images = np.array([100, 900, 300, 900])[mask] + np.arange(64) + next(names)
+    geometry = Geometry(spacing_mm=(10.0, 1.5, 1.5))
+    times = tuple(90.0 * t for t in range(FRAMES))
+    return Cine(images.astype(np.float32), geometry, Source(f"beating {next(names)}"), times), mask
+
+
+def wait_for_numbers(window: Window) -> None:
+    QTest.qWait(5)  # a stroke is told of once the layer has repainted
+    window.wait(lambda: not window.dock.measuring.is_pending)
+    QApplication.processEvents()
+
+
+@pytest.fixture
+def beating(shared_window: Window) -> Window:
+    """A study whose every frame is segmented, measured."""
+    cine, mask = make_beating()
+    study = shared_window.open(cine)
+    study.history.begin_run()
+    for t in range(FRAMES):
+        study.apply_frame(t, mask[t], False)
+    study.history.end_run()
+    shared_window.dock.workplace.changed.emit()
+    wait_for_numbers(shared_window)
+    return shared_window
+
+
+def test_numbers_come_by_themselves_and_follow_a_stroke_and_undo(beating: Window) -> None:
+    study = beating.study
+    expected = measure_function(study.mask.data, study.cine.geometry, rr_ms=study.cine.rr_ms)
+    assert study.measured.function.lv == expected.lv
+    assert study.phases == Phases(2, 7)
+    table = beating.dock.measure.table.text()
+    assert f"<b>{expected.lv.edv_ml:.0f}</b>" in table
+    assert f"<b>{expected.rv.ef_percent:.0f}</b>" in table
+    study.mask.paint((2, 3, 24, 38), 0)
+    wait_for_numbers(beating)
+    erased = np.count_nonzero(study.mask.data[2] == Structure.LV) * study.cine.geometry.voxel_ml
+    assert study.measured.function.lv.edv_ml == pytest.approx(erased, abs=0.01)
+    assert erased < expected.lv.edv_ml
+    beating.press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    wait_for_numbers(beating)
+    assert study.measured.function.lv == expected.lv
+
+
+def test_nothing_is_measured_twice(beating: Window) -> None:
+    before = beating.study.measured
+    beating.dock.workplace.changed.emit()
+    wait_for_numbers(beating)
+    assert beating.study.measured is before
+
+
+def test_what_runs_on_the_gui_thread_is_short(beating: Window, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copying, the checksum and all measuring happen in a thread of the background."""
+    import threading
+
+    threads = []
+    measure = measuring.measure_anew
+    monkeypatch.setattr(
+        measuring, "measure_anew", lambda *args: threads.append(threading.current_thread()) or measure(*args)
+    )
+    beating.study.mask.paint((2, 3, 24, 38), 0)
+    wait_for_numbers(beating)
+    assert threads
+    assert threading.main_thread() not in threads
+
+
+def test_before_segmenting_ed_and_es_are_estimated_from_the_images(shared_window: Window) -> None:
+    cine, _mask = make_beating()
+    study = shared_window.open(cine)
+    shared_window.dock.measure.fold(False)
+    ed, es = study.phases
+    assert (abs(ed - 2) <= 1, abs(es - 7) <= 1) == (True, True)
+    assert shared_window.dock.measure.phases["ed"].text() == f"ED: frame {ed + 1}, estimate"
+    shared_window.press(Qt.Key.Key_S, SHIFT)
+    assert shared_window.place[0] == es
+
+
+def test_keys_and_buttons_go_to_ed_and_es(beating: Window) -> None:
+    beating.go(0, 4)
+    beating.press(Qt.Key.Key_D, SHIFT)
+    assert beating.place == (2, 4)
+    beating.click(beating.dock.measure.go_es)
+    assert beating.place == (7, 4)
+
+
+def test_the_reader_sets_a_phase_and_takes_it_back(beating: Window) -> None:
+    section, before = beating.dock.measure, beating.study.measured.function
+    assert not section.undo.isEnabled()
+    beating.go(0, 2)
+    beating.click(section.set_ed)
+    wait_for_numbers(beating)
+    assert beating.study.reading.phases == Phases(0, None)
+    assert section.phases["ed"].text() == "ED: frame 1, yours"
+    assert beating.study.measured.function.lv.edv_ml < before.lv.edv_ml
+    beating.click(section.undo)
+    wait_for_numbers(beating)
+    assert beating.study.measured.function == before
+    assert not section.undo.isEnabled()
+
+
+def test_moving_the_base_moves_the_volume_at_once(beating: Window) -> None:
+    section, before = beating.dock.measure, beating.study.measured.function
+    box = section.ends["lv", "ed", "base"]
+    apex = section.ends["lv", "ed", "apex"]
+    assert sorted((box.value(), apex.value())) == [1, SLICES]
+    step = 1 if box.value() == 1 else -1
+    box.setValue(box.value() + step)
+    wait_for_numbers(beating)
+    after = beating.study.measured
+    assert after.function.lv.edv_ml == pytest.approx(before.lv.edv_ml * (SLICES - 1) / SLICES, rel=0.001)
+    assert (after.function.lv.esv_ml, after.function.rv) == (before.lv.esv_ml, before.rv)
+    assert list(beating.study.reading.lv_slices) == [2]
+    assert section.ends["lv", "ed", "base"].value() == box.value()
+    section.ends["rv", "es", "base"].setValue(0)
+    wait_for_numbers(beating)
+    assert beating.study.reading.rv_slices == {7: None}
+    assert beating.study.measured.function.rv.esv_ml == 0
+    assert section.ends["rv", "es", "apex"].value() == 0
+    section.ends["rv", "es", "apex"].setValue(4)
+    assert beating.study.reading.rv_slices == {7: (3, 3)}
+
+
+def test_body_size_gives_indexed_values_and_ranges(beating: Window) -> None:
+    section = beating.dock.measure
+    section.height_box.setValue(180)
+    section.weight_box.setValue(80)
+    section.sex.setCurrentIndex(section.sex.findData("male"))
+    section.sex.activated.emit(section.sex.currentIndex())
+    wait_for_numbers(beating)
+    reading = beating.study.reading
+    assert (reading.height_cm, reading.weight_kg, reading.sex) == (180, 80, Sex.MALE)
+    assert section.body_toggle.text().startswith("Body surface 2.00 m²")
+    assert "ml/m²" in section.table.text()
+    assert "48–68" in section.table.text()
+    assert "UK Biobank" in section.table.toolTip()
+    assert describe_sources(beating.study.measured) == section.table.toolTip()
+
+
+def test_a_run_under_way_is_not_measured(beating: Window) -> None:
+    before = beating.study.measured
+    beating.dock.workplace.update(job="segment")
+    beating.study.mask.data[2, 2] = 0
+    beating.dock.workplace.changed.emit()
+    wait_for_numbers(beating)
+    assert beating.study.measured is before
+    beating.dock.workplace.update(job="")
+    wait_for_numbers(beating)
+    assert beating.study.measured is not before
+
+
+def test_part_of_the_cycle_is_looped(beating: Window) -> None:
+    beating.go(0, 2)
+    loop = beating.dock.measure.loop
+    loop.setCurrentIndex(loop.findData("diastole"))
+    loop.activated.emit(loop.currentIndex())
+    shown = set()
+    beating.viewer.dims.events.current_step.connect(lambda _event: shown.add(beating.place[0]))
+    beating.press(Qt.Key.Key_Space)
+    beating.wait(lambda: {7, 2} <= shown, 20)
+    QTest.qWait(600)
+    beating.press(Qt.Key.Key_Space)
+    assert shown <= {7, 8, 9, 0, 1, 2}
+    loop.activated.emit(0)
+    loop.setCurrentIndex(0)
+    beating.open(make_beating()[0])
+    assert beating.dock.playback._loop == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "frames"),
+    [(2, 5, (2, 3, 4, 5)), (8, 1, (8, 9, 0, 1)), (4, 4, (4,)), (0, 9, tuple(range(10)))],
+)
+def test_parts_go_round_the_cycle(first: int, last: int, frames: tuple[int, ...]) -> None:
+    assert find_part(first, last, 10) == frames
+
+
+def test_mask_flickers_and_opacity_steps(beating: Window) -> None:
+    mask = beating.study.mask
+    for visible in (False, True):
+        beating.press(Qt.Key.Key_H, SHIFT)
+        assert mask.visible is visible
+    found = []
+    for _step in range(3):
+        beating.press(Qt.Key.Key_G, SHIFT)
+        found.append(round(float(mask.opacity), 2))
+    assert found == [0.8, 0.2, 0.45]
+    assert not beating.study.history.can_redo
+
+
+def test_sections_fold_by_their_titles_and_measure_waits_for_a_mask(window: Window) -> None:
+    dock = window.dock
+    assert not dock.measure.is_open
+    assert dock.measure.title.isEnabled()
+    window.open(make_beating()[0])
+    assert not dock.measure.is_open
+    window.click(dock.segment.button)
+    window.settle()
+    wait_for_numbers(window)
+    assert dock.measure.is_open
+    window.click(dock.measure.title)
+    assert not dock.measure.body.isVisibleTo(dock)
+    window.study.mask.paint((0, 2, 10, 10), 3)
+    window.settle()
+    assert not dock.measure.is_open
+    window.click(dock.study.title)
+    window.open(make_beating()[0])
+    assert not dock.study.is_open
+    assert dock.study.title.text() == "▸ Study"
+
+
+def test_the_figures_open_on_demand_and_stay_true(beating: Window) -> None:
+    dock = beating.dock
+    assert dock.figures.window is None or not dock.figures.window.isVisible()
+    beating.click(dock.measure.figures)
+    shown = dock.figures.window
+    assert shown.isVisible()
+    assert shown.rates.text() == describe_rates(beating.study.measured)
+    assert "peak ejection" in shown.rates.text()
+    beating.study.mask.paint((2, 3, 24, 38), 0)
+    wait_for_numbers(beating)
+    assert shown.shown is beating.study.measured
+    beating.open(make_beating()[0])
+    assert not shown.isVisible()
+
+
+def send_mouse(canvas: object, name: str, axes: object, x: float, y: float) -> None:
+    from matplotlib.backend_bases import MouseEvent
+
+    canvas.draw()
+    across, down = axes.transData.transform((x, y))
+    canvas.callbacks.process(name, MouseEvent(name, canvas, across, down, button=1))
+
+
+def test_a_click_on_the_montage_goes_there(beating: Window) -> None:
+    beating.click(beating.dock.measure.montage)
+    window = beating.dock.figures.window
+    tile = next(tile for tile in window._montage.tiles if (tile.frame, tile.slice) == (7, 4))
+    axes = window.montage.figure.axes[0]
+    send_mouse(window.montage, "button_press_event", axes, tile.left + tile.width / 2, tile.top + tile.height / 2)
+    assert beating.place == (7, 4)
+
+
+def test_insertion_points_are_dragged(beating: Window) -> None:
+    beating.dock.figures.show("wall")
+    wall = beating.dock.figures.window.wall
+    (axes, handles), *_ = wall.handles.items()
+    before = beating.study.measured
+    assert handles.frame == 2
+    assert handles.angles["anterior"] == before.insertions[2].anterior_deg
+    across, down = handles.middle
+    send_mouse(wall, "button_press_event", axes, *handles.place("anterior"))
+    send_mouse(wall, "motion_notify_event", axes, across, down - 40)
+    send_mouse(wall, "button_release_event", axes, across, down - 40)
+    wait_for_numbers(beating)
+    given = beating.study.reading.insertions[2]
+    assert given.anterior_deg == pytest.approx(-90, abs=2)
+    assert given.inferior_deg == before.insertions[2].inferior_deg
+    assert beating.study.measured.segments != before.segments
+    assert beating.study.measured.function == before.function
+    assert wall.handles[next(iter(wall.handles))].angles["anterior"] == given.anterior_deg
+
+
+def test_a_typed_heart_rate_is_part_of_the_reading(beating: Window) -> None:
+    unknown = replace(make_beating()[0], frame_ms=None)
+    study = beating.open(unknown)
+    beating.dock.workplace.set_heart_rate(60)
+    assert study.reading.heart_rate_bpm == 60
+    beating.dock.measuring.decide(height_cm=170)
+    beating.dock.workplace.set_heart_rate(75)
+    beating.dock.measuring.undo()
+    assert (study.reading.height_cm, study.reading.heart_rate_bpm) == (None, 75)

@@ -1,0 +1,168 @@
+"""`glrp measure` and what it shares with `glrp segment`: numbers, pages and SEG; and nobody's name in any of them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from glrp_napari import export
+from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.cine import Cine, Mask
+from glrp_napari.cli_measure import measure, save_report, save_seg
+from glrp_napari.drawing import pages
+from glrp_napari.norms import Sex
+from glrp_napari.phantom import Anatomy, Phantom, make_phantom
+from glrp_napari.reading import ReadError, read_cine
+from glrp_napari.reading.masks import read_mask
+from glrp_napari.reading.patient import read_patient
+from glrp_napari.report import Origin, StudyReport, report_study
+from glrp_napari.table import describe_columns, summarise
+from glrp_napari.writing.masks import write_images, write_mask
+from tests.reading import dicom_files as files
+
+DICTIONARY = Path(__file__).parents[1] / "docs" / "reading-a-study.md"
+FORBIDDEN = ("canary", "19700101")
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_phantom(3, Anatomy(frames=10, slices=6, pixels=96, pixel_mm=2.4))
+
+
+@pytest.fixture(scope="module")
+def report(phantom: Phantom) -> StudyReport:
+    reading = Reading(height_cm=180, weight_kg=80, sex=Sex.MALE, age_years=50)
+    return report_study(phantom.cine, phantom.mask, Origin(model="cine", model_sha256="ab" * 32), reading=reading)
+
+
+def list_texts(figures: tuple[Figure, ...]) -> list[str]:
+    return [str(text.get_text()) for figure in figures for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_measure_writes_json_table_and_pages(phantom: Phantom, tmp_path: Path) -> None:
+    write_images(tmp_path / "heart.nii.gz", phantom.cine.images, phantom.cine)
+    write_mask(tmp_path / "mask.nii.gz", phantom.mask, phantom.cine)
+    out = tmp_path / "out"
+    measure(tmp_path / "heart.nii.gz", tmp_path / "mask.nii.gz", out, height=180, weight=80, sex=Sex.MALE, report=True)
+    cine = read_cine(tmp_path / "heart.nii.gz")
+    expected = measure_reading(cine, phantom.mask, Reading(height_cm=180, weight_kg=80, sex=Sex.MALE))
+    told = StudyReport.model_validate_json((out / "heart.json").read_text())
+    assert told.measurements == expected
+    with (out / "heart.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == list(describe_columns())
+    assert float(row["lv_ef_percent"]) == expected.function.lv.ef_percent
+    assert row["lv_ef_percent_normal"] in ("below", "within", "above")
+    assert (out / "heart_report.pdf").read_bytes().startswith(b"%PDF")
+    assert {path.name for path in out.iterdir()} == {"heart.json", "heart.csv", "heart_report.pdf"}
+
+
+def test_every_column_stands_in_the_dictionary() -> None:
+    words = DICTIONARY.read_text()
+    ends = {f"{name}_{n:02d}" for name in ("thickness_ed_mm", "thickening_percent") for n in range(2, 16)}  # "01 … 16"
+    assert not [name for name in describe_columns() if f"`{name}`" not in words and name not in ends]
+
+
+def test_a_row_holds_what_the_report_measured(report: StudyReport) -> None:
+    row = summarise("a/b", report)
+    segments = {one.number: one for one in report.measurements.segments}
+    assert row["thickness_ed_mm_04"] == segments[4].ed_mm
+    assert row["thickening_percent_16"] == segments[16].thickening_percent
+    curve = report.measurements.lv_curve
+    assert curve is not None
+    assert row["lv_peak_filling_ml_s"] == round(curve.peak_filling_ml_s, 1)
+    assert (row["height_cm"], row["sex"], row["study"]) == (180, "male", "a/b")
+
+
+def test_the_pages_show_the_numbers_their_ranges_and_for_whom_they_are(phantom: Phantom, report: StudyReport) -> None:
+    texts = list_texts(pages.draw_pages(report, phantom.cine, phantom.mask))
+    lv = report.function.lv
+    assert lv.edv_ml is not None
+    assert f"{lv.edv_ml:.0f}" in texts
+    assert "48–68" in texts  # Petersen 2017, men: 58 ± 1.96 · 5
+    assert texts.count(pages.RESEARCH) == 2
+    assert any("model cine (abababab)" in text for text in texts)
+    assert any(text.startswith("End systole · frame") for text in texts)
+    assert not any(phantom.cine.source.name in text for text in texts)
+
+
+def test_pages_without_ed_and_es_say_so(phantom: Phantom) -> None:
+    empty = np.zeros_like(phantom.mask)
+    texts = list_texts(pages.draw_pages(report_study(phantom.cine, empty, Origin()), phantom.cine, empty))
+    assert any("not known: no contours" in text for text in texts)
+
+
+def save_dicom(folder: Path) -> Cine:
+    images = files.build_images(files.Cine(slices=4, size=(40, 36)))
+    for image in images:
+        image.StudyInstanceUID, image.FrameOfReferenceUID = "1.2.3", "1.2.3.9"
+    return read_cine(files.save_all(folder, images))
+
+
+def draw_heart(cine: Cine) -> Mask:
+    mask = np.zeros(cine.images.shape, np.uint8)
+    for t in range(len(mask)):
+        mask[t, :, 10:30, 10:30] = 2
+        mask[t, :, 13 + t : 27 - t, 13 + t : 27 - t] = 3
+        mask[t, :, 12:28, 4:10] = 1
+    return mask
+
+
+def test_load_10_and_case_95_no_name_and_no_date_reaches_any_output_unless_asked_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The canary stands in the images' headers and, by a careless hand, in the folder's name."""
+    drawn: list[tuple[Figure, ...]] = []
+    draw = pages.draw_pages
+    monkeypatch.setattr(pages, "draw_pages", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    study = tmp_path / "in" / files.CANARY
+    cine = save_dicom(study)
+    write_mask(tmp_path / "mask.nii.gz", draw_heart(cine), cine)
+    out = tmp_path / "out"
+    measure(study, tmp_path / "mask.nii.gz", out, report=True)
+    told = capfd.readouterr()
+    seen = [*told, *(path.name for path in out.iterdir()), *list_texts(drawn[0])]
+    seen += [path.read_bytes().decode("latin-1") for path in out.iterdir()]
+    assert len(list(out.iterdir())) == 3
+    assert not [text for text in seen if any(word in text.lower() for word in FORBIDDEN)]
+    measure(study, tmp_path / "mask.nii.gz", out, report=True, patient=True)
+    assert any("canary" in text.lower() for text in list_texts(drawn[1]))
+
+
+def test_a_name_is_asked_of_dicom_only(phantom: Phantom, report: StudyReport, tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="expected one read from DICOM"):
+        save_report(tmp_path, report, phantom.cine, phantom.mask, True)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ReadError, match="expected one read from DICOM"):
+        read_patient(phantom.cine)
+
+
+def test_seg_is_written_and_measured_again_as_the_same_mask(tmp_path: Path) -> None:
+    cine = save_dicom(tmp_path / "study")
+    mask = draw_heart(cine)
+    report = report_study(cine, mask, Origin(model="cine", model_sha256="ab" * 32, by_person=2))
+    save_seg(tmp_path, report, cine, mask)
+    segs = tmp_path / "study_seg"
+    assert len(list(segs.iterdir())) == len(mask)
+    assert np.array_equal(read_mask(segs, cine), mask)
+    measure(tmp_path / "study", segs, tmp_path / "again")
+    again = json.loads((tmp_path / "again" / "study.json").read_text())
+    assert again["measurements"] == json.loads(report.model_dump_json())["measurements"]
+
+
+def test_seg_steps_count_the_frames_and_can_be_left(tmp_path: Path) -> None:
+    cine = save_dicom(tmp_path / "study")
+    steps = export.export_seg(tmp_path / "out", draw_heart(cine), cine, Origin())
+    assert [next(steps), next(steps)] == [(0, 4), (1, 4)]
+    steps.close()  # type: ignore[attr-defined]
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_case_93_and_94_a_folder_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match="nothing can be written there"):
+        measure(tmp_path / "nosuch.nii", tmp_path / "nosuch.nii", tmp_path / "file" / "out")
