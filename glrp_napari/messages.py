@@ -10,9 +10,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from glrp_napari.cine import Geometry
+from glrp_napari.comparison import Comparison
 
 MAX_LINE_BYTES = 1_000_000
 """A longer line is not one of ours and is refused unread."""
+
+
+class Interrupted(Exception):
+    """Thrown into a running job's generator when its client cancels: a job that has something worth keeping may save
+    it and still end as done; for any other this ends it.
+    """
 
 
 class Message(BaseModel):
@@ -46,13 +53,20 @@ class SegmentRequest(Message):
 
 
 class FinetuneRequest(Message):
-    """Adapt the weights file `base` to the labels in the folder `library`; the new model is written to `models`."""
+    """Adapt the weights file `base` to the labels in the folder `library`; the new model is written to `models`.
+
+    `study` is the open study, of whose unlabelled slices a few take part. `pictures` is the folder for pictures of
+    slices before and after (None: none are made). With `resume` the interrupted fine-tuning in `models` goes on.
+    """
 
     kind: Literal["finetune"] = "finetune"
     library: Path
     base: Path
     models: Path
     name: str
+    study: StudyFile | None = None
+    pictures: Path | None = None
+    resume: bool = False
     device: str = "auto"
 
 
@@ -99,9 +113,10 @@ class FrameSegmented(Message):
 
 
 class TrainingStep(Message):
-    """One optimisation step: its loss, and the time left."""
+    """One optimisation step: its loss, and the time left. `stage` names the training where there are several."""
 
     kind: Literal["training-step"] = "training-step"
+    stage: str = "Training"
     step: int
     total: int
     loss: float
@@ -109,25 +124,15 @@ class TrainingStep(Message):
 
 
 class Validated(Message):
-    """The network after `step`, measured on the validation part: mean Dice by structure and under "mean"."""
+    """The network after `step`, measured on the validation part: mean Dice by structure and under "mean".
+
+    `picture` is an .npz file of one slice of it: `image`, `label`, `before` (the base's answer) and `after`.
+    """
 
     kind: Literal["validated"] = "validated"
     step: int
     dice: dict[str, float]
-
-
-class Comparison(Message):
-    """Base and candidate on labelled slices that training did not see: mean Dice by structure and over all.
-
-    `held_out` says what kept them apart: other patients, other slices of the same patients, or nothing
-    ("not validated"; then the figures are empty). `trained` labels were learned from, `slices` were kept apart.
-    """
-
-    held_out: Literal["patients", "slices", "nothing"]
-    trained: int = 0
-    slices: int = 0
-    base: dict[str, float] = Field(default_factory=dict)
-    candidate: dict[str, float] = Field(default_factory=dict)
+    picture: Path | None = None
 
 
 class SegmentDone(Message):
@@ -142,7 +147,7 @@ class SegmentDone(Message):
 
 
 class FinetuneDone(Message):
-    """The new model is in the weights file `model`, with its card beside it."""
+    """The new model is in the weights file `model`, with its card beside it; `gate.decide` judges the comparison."""
 
     kind: Literal["finetune-done"] = "finetune-done"
     model: Path
@@ -195,26 +200,6 @@ def decode_request(line: bytes) -> Request:
 def decode_event(line: bytes) -> Event:
     """One line as an event. Raises ValueError (pydantic's ValidationError) when it is none."""
     return _EVENTS.validate_json(_check_length(line))
-
-
-def is_worse(comparison: Comparison) -> bool:
-    """Whether the candidate's mean Dice on what was kept apart is below the base's."""
-    return comparison.candidate.get("mean", 0.0) < comparison.base.get("mean", 0.0)
-
-
-def describe_comparison(comparison: Comparison) -> str:
-    """The comparison in one sentence for the user."""
-    trained = f"Trained on {_count(comparison.trained, 'label')}"
-    if comparison.held_out == "nothing":
-        return f"{trained}. Not validated: that needs new labels from two patients, or five of one."
-    before, after = comparison.base.get("mean", 0.0), comparison.candidate.get("mean", 0.0)
-    where = "another patient" if comparison.held_out == "patients" else "the same patient"
-    kept = f"{_count(comparison.slices, 'labelled slice')} of {where}, kept apart"
-    return f"{trained}. Dice on {kept}: {before:.3f} before, {after:.3f} now ({after - before:+.3f})."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _check_length(line: bytes) -> bytes:

@@ -123,6 +123,19 @@ def find_model(name: str, folders: Iterable[Path] = ()) -> Model:
     return known[name]
 
 
+def find_base(model: Model, known: Iterable[Model]) -> Model:
+    """The model that a fine-tuned one came from before any label of the user's; one that has none is its own base.
+
+    Follows the cards' parents among `known` models as far as they are there.
+    """
+    by_name = {other.card.name: other for other in known}
+    passed = {model.card.name}
+    while model.card.labels and model.card.parent in by_name and model.card.parent not in passed:
+        model = by_name[model.card.parent]
+        passed.add(model.card.name)
+    return model
+
+
 def load_card(weights: Path) -> Card:
     """The card beside a weights file. Raises ModelError when it is missing or malformed."""
     path = weights.with_suffix(".json")

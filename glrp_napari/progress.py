@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TypeVar
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -16,6 +16,18 @@ T = TypeVar("T")
 def show_progress(events: Iterable[T]) -> Iterator[T]:
     """Pass a job's events on while showing how far it is; notices are printed."""
     yield from _draw_bar(events) if sys.stdout.isatty() else _print_lines(events)
+
+
+def collect(events: Generator[object, None, T]) -> T:
+    """Run a job to its end, showing how far it is; what the generator returns."""
+    returned: list[T] = []
+
+    def run() -> Iterator[object]:
+        returned.append((yield from events))
+
+    for _event in show_progress(run()):
+        pass
+    return returned[0]
 
 
 def _draw_bar(events: Iterable[T]) -> Iterator[T]:

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glrp_napari.writing.atomic import write_atomically
 
+UNFINISHED, UNFINISHED_JOB = "unfinished", "job.json"
+"""Within the folder of models: where a fine-tuning lies that is not done, and the file that says so."""
+
 
 class SettingsError(ValueError):
     """The settings file cannot be read; says which file, what was found and what was expected."""
@@ -31,6 +34,11 @@ class Session:
     def models(self) -> Path:
         """Fine-tuned models."""
         return self.folder / "models"
+
+    @property
+    def unfinished(self) -> Path:
+        """The file that is there while a fine-tuning is not done."""
+        return self.models / UNFINISHED / UNFINISHED_JOB
 
     @property
     def drafts(self) -> Path:

@@ -1,14 +1,20 @@
 """A job in a process of its own: `python -m glrp_napari.worker`.
 
 Loads what a job needs, says `Ready`, takes one request from stdin, streams events to stdout and ends in exactly one
-terminal event. Cancel, or the end of stdin, stops it between two events.
+terminal event. Cancel stops it between two events, and a fine-tuning then keeps what it has. The end of stdin, or a
+polite kill, means that the client is gone: a fine-tuning then leaves a checkpoint.
+
+`python -m glrp_napari.worker REQUEST.json` runs the request in that file to its end, with nobody listening: so a
+fine-tuning goes on when its window is closed.
 """
 
 import os
+import signal
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,9 +25,11 @@ from glrp_napari.messages import (
     Failed,
     FinetuneRequest,
     FrameSegmented,
+    Interrupted,
     Ready,
     SegmentDone,
     SegmentRequest,
+    Terminal,
     decode_request,
     encode,
 )
@@ -30,8 +38,36 @@ if TYPE_CHECKING:
     from glrp_napari.segment import FrameResult
 
 
+class Stop:
+    """Whether, and why, a job is to stop."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self.client_is_gone = False
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the job is to stop."""
+        return self._asked.is_set()
+
+    def ask(self, client_is_gone: bool = False) -> None:
+        """Stop soon."""
+        self.client_is_gone = client_is_gone
+        self._asked.set()
+
+
 def main() -> None:
     """Serve one request."""
+    stop = Stop()
+    signal.signal(signal.SIGTERM, lambda *_: stop.ask(client_is_gone=True))
+    if sys.argv[1:]:
+        run_alone(Path(sys.argv[1]), stop)
+    else:
+        serve(stop)
+
+
+def serve(stop: Stop) -> None:
+    """One request from stdin, its events to stdout."""
     wire = claim_stdout()
     import glrp_training.adapt  # noqa: F401  the slow imports happen before the request comes
 
@@ -40,10 +76,16 @@ def main() -> None:
     line = requests.readline()
     if not line.strip():
         return
-    stop = threading.Event()
     threading.Thread(target=wait_for_stop, args=(requests, stop), daemon=True).start()
     for event in run_to_end(line, stop):
         send(wire, event)
+
+
+def run_alone(request: Path, stop: Stop) -> None:
+    """The request in a file, to its end; a failure's reason goes to stderr."""
+    for event in run_to_end(request.read_bytes(), stop):
+        if isinstance(event, Failed):
+            print(event.reason, file=sys.stderr)
 
 
 def claim_stdout() -> IO[bytes]:
@@ -61,21 +103,23 @@ def send(wire: IO[bytes], event: Event) -> None:
         os._exit(1)
 
 
-def wait_for_stop(requests: IO[bytes], stop: threading.Event) -> None:
-    """Set `stop` on a cancel message or at the end of stdin, which means that the client is gone."""
+def wait_for_stop(requests: IO[bytes], stop: Stop) -> None:
+    """Ask to stop on a cancel message, or at the end of stdin, which means that the client is gone."""
     for line in requests:
         if isinstance(decode_request(line), Cancel):
-            break
-    stop.set()
+            stop.ask()
+            return
+    stop.ask(client_is_gone=True)
 
 
-def run_to_end(line: bytes, stop: threading.Event) -> Iterator[Event]:
+def run_to_end(line: bytes, stop: Stop) -> Iterator[Event]:
     """The events of the request on `line`; the last one, and only that, is terminal."""
     try:
-        for event in run_request(decode_request(line)):
+        events = run_request(decode_request(line))
+        for event in events:
             yield event
-            if stop.is_set() and event.kind not in ("segment-done", "finetune-done"):
-                yield Cancelled()
+            if stop.is_asked and not isinstance(event, Terminal):
+                yield from wind_up(events, stop)
                 return
     except Exception as error:  # the job's border: any error becomes the job's terminal event
         expected = isinstance(
@@ -85,7 +129,20 @@ def run_to_end(line: bytes, stop: threading.Event) -> Iterator[Event]:
         yield Failed(reason=reason, detail=traceback.format_exc())
 
 
-def run_request(request: SegmentRequest | FinetuneRequest | Cancel) -> Iterator[Event]:
+def wind_up(events: Generator[Event, None, None], stop: Stop) -> Iterator[Event]:
+    """The last events of a job that is to stop: it may save what it has, or leave a checkpoint for later."""
+    if not stop.client_is_gone:
+        try:
+            yield events.throw(Interrupted())
+            yield from events
+        except (Interrupted, StopIteration):
+            yield Cancelled()
+        return
+    events.close()
+    yield Cancelled()
+
+
+def run_request(request: SegmentRequest | FinetuneRequest | Cancel) -> Generator[Event, None, None]:
     """Dispatch."""
     match request:
         case SegmentRequest():
@@ -128,14 +185,17 @@ def run_segment(request: SegmentRequest) -> Iterator[Event]:
 
 
 def run_finetune(request: FinetuneRequest) -> Iterator[Event]:
-    """Adapt the base model to the library."""
-    from glrp_training.adapt import adapt
+    """Adapt the base model to the library, or go on with what was interrupted."""
+    from glrp_training.adapt import adapt, resume
 
     from glrp_napari.device import choose_placement
     from glrp_napari.models import find_model
 
-    base = find_model(str(request.base))
-    yield from adapt(request.library, base, request.models, request.name, choose_placement(request.device))
+    base, place = find_model(str(request.base)), choose_placement(request.device)
+    if request.resume:
+        yield from resume(base, request.models, place, request.pictures)
+        return
+    yield from adapt(request.library, base, request.models, request.name, place, request.study, request.pictures)
 
 
 def _store_frame(result: "FrameResult", out: Path) -> FrameSegmented:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from glrp_napari import messages as m
 from glrp_napari.cine import Geometry
+from glrp_napari.comparison import Comparison
 
 STUDY = m.StudyFile(images=Path("a.npy"), geometry=Geometry(spacing_mm=(8, 1.5, 1.5)), name="a")
 REQUESTS = [
@@ -22,7 +23,7 @@ EVENTS = [
     m.TrainingStep(step=1, total=2, loss=0.5),
     m.Validated(step=1, dice={"LV": 0.9}),
     m.SegmentDone(frames=(0, 1), ed=0, es=1, device="cpu", seconds={"segment": 1.0}),
-    m.FinetuneDone(model=Path("m"), comparison=m.Comparison(held_out="nothing")),
+    m.FinetuneDone(model=Path("m"), comparison=Comparison(held_out="nothing")),
     m.Cancelled(),
     m.Failed(reason="why"),
 ]
@@ -53,25 +54,3 @@ def test_fault_13_a_huge_message_is_refused_before_parsing() -> None:
     line = json.dumps({"kind": "notice", "text": "x" * m.MAX_LINE_BYTES}).encode()
     with pytest.raises(ValueError, match="expected at most"):
         m.decode_event(line)
-
-
-@pytest.mark.parametrize(
-    ("comparison", "words"),
-    [
-        (m.Comparison(held_out="nothing"), "Not validated"),
-        (
-            m.Comparison(held_out="slices", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9}),
-            "same patient, kept apart",
-        ),
-        (
-            m.Comparison(held_out="slices", trained=1, slices=1),
-            "Trained on 1 label. Dice on 1 labelled slice of the same patient",
-        ),
-        (
-            m.Comparison(held_out="patients", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9}),
-            "0.800 before, 0.900 now (+0.100)",
-        ),
-    ],
-)
-def test_comparison_is_told_in_words(comparison: m.Comparison, words: str) -> None:
-    assert words in m.describe_comparison(comparison)

@@ -13,6 +13,7 @@ import pytest
 
 from glrp_napari import messages as m
 from glrp_napari.cine import Cine
+from glrp_napari.gate import decide
 from glrp_napari.library import accept_slice
 from glrp_napari.models import Model
 
@@ -71,17 +72,65 @@ def test_fine_tuning_ends_in_a_model_with_its_card(
     mask = np.zeros((10, 12), np.uint8)
     mask[2:8, 2:9] = 3
     accept_slice(tmp_path / "labels", coded_cine, mask, 0, 1, "corrected")
-    request = m.FinetuneRequest(
-        library=tmp_path / "labels", base=tiny_model.weights, models=tmp_path, name="mine", device="cpu"
-    )
-    say(worker, request)
+    say(worker, ask_to_finetune(tiny_model, tmp_path))
     events = hear(worker)
     done = events[-1]
     assert isinstance(done, m.FinetuneDone), done
     assert done.model == tmp_path / "mine-1.safetensors"
     assert done.comparison.held_out == "nothing"
     steps = [event for event in events if isinstance(event, m.TrainingStep)]
-    assert steps[-1].step == steps[-1].total
+    assert steps[-1].step <= steps[-1].total
+
+
+def ask_to_finetune(model: Model, folder: Path, resume: bool = False) -> m.FinetuneRequest:
+    return m.FinetuneRequest(
+        library=folder / "labels", base=model.weights, models=folder, name="mine", device="cpu", resume=resume
+    )
+
+
+def wait_for_step(worker: Worker, step: int) -> None:
+    assert worker.stdout is not None
+    while (event := m.decode_event(worker.stdout.readline())).kind != "training-step" or event.step < step:
+        pass
+
+
+def test_a_cancelled_fine_tuning_keeps_what_it_has(
+    worker: Worker, coded_cine: Cine, tiny_model: Model, tmp_path: Path
+) -> None:
+    mask = np.zeros((10, 12), np.uint8)
+    mask[2:8, 2:9] = 3
+    accept_slice(tmp_path / "labels", coded_cine, mask, 0, 1, "corrected")
+    say(worker, ask_to_finetune(tiny_model, tmp_path))
+    wait_for_step(worker, 12)
+    asked = time.monotonic()
+    say(worker, m.Cancel())
+    done = hear(worker)[-1]
+    assert time.monotonic() - asked < 2
+    assert isinstance(done, m.FinetuneDone), done
+    assert decide(done.comparison).reason == "unchecked"
+    assert done.model.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("how", ["end of stdin", "SIGTERM"])
+def test_faults_11_27_left_alone_it_leaves_a_checkpoint_and_can_go_on_without_a_window(
+    worker: Worker, how: str, coded_cine: Cine, tiny_model: Model, tmp_path: Path
+) -> None:
+    assert worker.stdin is not None
+    mask = np.zeros((10, 12), np.uint8)
+    mask[2:8, 2:9] = 3
+    accept_slice(tmp_path / "labels", coded_cine, mask, 0, 1, "corrected")
+    say(worker, ask_to_finetune(tiny_model, tmp_path))
+    wait_for_step(worker, 12)
+    worker.stdin.close() if how == "end of stdin" else worker.send_signal(signal.SIGTERM)
+    assert hear(worker)[-1] == m.Cancelled()
+    assert worker.wait(10) == 0
+    assert (tmp_path / "unfinished/training.checkpoint").stat().st_size > 0
+    (tmp_path / "request.json").write_bytes(m.encode(ask_to_finetune(tiny_model, tmp_path, resume=True)))
+    command = [sys.executable, "-m", "glrp_napari.worker", str(tmp_path / "request.json")]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120)
+    assert (tmp_path / "mine-1.json").exists()
+    assert not (tmp_path / "unfinished").exists()
 
 
 @pytest.mark.parametrize("how", ["message", "end of stdin"])

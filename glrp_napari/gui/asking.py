@@ -5,6 +5,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
+MODELS = "Models (*.zip)"
 MASKS = "Masks (*.nii *.nii.gz *.nrrd *.mha *.dcm);;All files (*)"
 NIFTI, CSV, PDF, ZIP = ".nii.gz", ".csv", ".pdf", ".zip"
 ARCHIVES = "Labels (*.zip)"

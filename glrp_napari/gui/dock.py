@@ -19,7 +19,9 @@ from glrp_napari.gui.effort_window import EffortWindow
 from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
+from glrp_napari.gui.learn_windows import LearnWindows
 from glrp_napari.gui.learning import Learning
+from glrp_napari.gui.leaving import Leaving
 from glrp_napari.gui.library_care import LibraryCare
 from glrp_napari.gui.mask_loading import MaskLoading
 from glrp_napari.gui.measure import MeasureSection
@@ -62,6 +64,8 @@ class CardiacDock(QWidget):
         self.suggesting = Suggesting(self.workplace)
         self.effort = EffortKeeping(self.workplace)
         self.masks = MaskLoading(self.workplace, self)
+        self.windows = LearnWindows(self.workplace, self)
+        self.leaving = Leaving(self.workplace, self.learning, napari_viewer.window._qt_window)
         self.library = LibraryCare(self.workplace, self)
         if self._remembers:
             self.workplace.update(reader=default_reader())
@@ -89,7 +93,8 @@ class CardiacDock(QWidget):
         self.slice_map.draw(now.study)
         self.correct.draw(now, step == "accept" and not self.correcting.following.proposals)
         self.draw_proposals()
-        self.learn.draw(now, step == "finetune", step == "use")
+        self.learn.draw(now, step == "finetune")
+        self.windows.draw(now)
         self.measure.draw(now, self.measuring.can_undo)
 
     def draw_tools(self) -> None:
@@ -201,9 +206,13 @@ class CardiacDock(QWidget):
         self.correcting.offer(next_suggestion=lambda _study: self.suggesting.go_next())
         self.learn.effort_wanted.connect(self._on_effort_wanted)
         self.library.connect_section(self.learn)
-        self.library.linting.passed.connect(self.learning.start)
-        self.learn.findings.anyway.connect(self.learning.start)
-        self.learn.use_wanted.connect(self.learning.use_candidate)
+        self.library.linting.passed.connect(lambda: self.learning.start())
+        self.learn.findings.anyway.connect(lambda: self.learning.start())
+        self.learn.switch_wanted.connect(self.learning.switch)
+        self.learn.resume_wanted.connect(lambda: self.learning.start(resume=True))
+        self.learn.discard_wanted.connect(self.learning.discard)
+        self.learn.comparison_wanted.connect(self.windows.show_comparison)
+        self.learn.models_wanted.connect(self.windows.show_models)
         self.learn.remove_wanted.connect(self.workplace.remove_label)
         for chosen in (self.learn.label_chosen, self.learn.findings.label_chosen):
             chosen.connect(self._on_label_chosen)

@@ -29,8 +29,14 @@ from glrp_napari.messages import (
 CANCEL_MS = 1800
 """After this long without an answer a cancelled job is killed."""
 
+QUIET_MS = 60_000
+"""A job that says nothing for so long may hang; the window then offers to end it."""
+
 LINGER_MS = 5000
 """A process that has said its last word has this long to leave by itself."""
+
+LEAVE_MS = 3000
+"""When the window closes, a running job has this long to leave a checkpoint."""
 
 NICENESS = 10
 
@@ -42,10 +48,14 @@ class Job(QObject):
 
     happened = Signal(object)
     ended = Signal(object)
+    fell_silent = Signal()
 
     def __init__(self, command: Sequence[str] = WORKER, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._command = tuple(command)
+        self._quiet = QTimer(self)
+        self._quiet.setInterval(QUIET_MS)
+        self._quiet.timeout.connect(self.fell_silent)
         self._buffer = bytearray()
         self._skipping = False
         self._cancelling = False
@@ -70,6 +80,7 @@ class Job(QObject):
 
     def send(self, request: SegmentRequest | FinetuneRequest) -> None:
         """Give the job its request."""
+        self._quiet.start()
         self._process.write(encode(request))
 
     def cancel(self) -> None:
@@ -79,9 +90,13 @@ class Job(QObject):
             self._process.write(encode(Cancel()))
             QTimer.singleShot(CANCEL_MS, self, self._on_patience_ended)
 
-    def stop(self) -> None:
-        """End the process now, without an event: the window closes."""
+    def stop(self, patience_ms: int = 0) -> None:
+        """End the process, without an event: the window closes. It has `patience_ms` to leave a checkpoint."""
         self._terminal = self._terminal or Cancelled()
+        self._quiet.stop()
+        if patience_ms and self._process.state() != QProcess.ProcessState.NotRunning:
+            self._process.closeWriteChannel()
+            self._process.waitForFinished(patience_ms)
         self._kill()
         self._process.waitForFinished(3000)
 
@@ -130,6 +145,7 @@ class Job(QObject):
         elif isinstance(event, Ready):
             self.is_ready = True
         elif self._terminal is None:
+            self._quiet.start()
             self.happened.emit(event)
 
     def _on_stderr(self) -> None:
@@ -160,6 +176,7 @@ class Job(QObject):
     def _end(self, terminal: Terminal) -> None:
         if self._terminal is None:
             self._terminal = terminal
+            self._quiet.stop()
             self._process.closeWriteChannel()
             QTimer.singleShot(LINGER_MS, self, self._kill)
             self.ended.emit(terminal)
@@ -179,6 +196,7 @@ class Jobs(QObject):
 
     happened = Signal(object)
     ended = Signal(object)
+    fell_silent = Signal()
 
     def __init__(self, command: Sequence[str] = WORKER, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -206,6 +224,7 @@ class Jobs(QObject):
         self.running, self._idle = self._idle, None
         self.running.happened.connect(self.happened)
         self.running.ended.connect(self._on_ended)
+        self.running.fell_silent.connect(self.fell_silent)
         self.running.send(request)
 
     def cancel(self) -> None:
@@ -214,10 +233,10 @@ class Jobs(QObject):
             self.running.cancel()
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes; a running one may leave a checkpoint first."""
         for job in (self.running, self._idle, *self._leaving):
             if job is not None:
-                job.stop()
+                job.stop(LEAVE_MS if job is self.running else 0)
         self.running = self._idle = None
 
     def _on_ended(self, terminal: Terminal) -> None:

@@ -1,13 +1,16 @@
-"""The section Learn: the accepted labels, fine-tuning on them, and taking the new model into use."""
+"""The section Learn: the accepted labels, fine-tuning on them, whether that helped, and the models."""
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from glrp_napari.gui.before_after import PictureLabel, load_picture, paint
 from glrp_napari.gui.findings import FindingsPanel
+from glrp_napari.gui.layers import COLOURS, NAMES
 from glrp_napari.gui.library_bar import LibraryBar
 from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot
-from glrp_napari.gui.words import describe_finetune, describe_label
+from glrp_napari.gui.words import describe_finetune, describe_label, describe_validation
+from glrp_napari.messages import Validated
 
 
 class LearnSection(Section):
@@ -15,7 +18,11 @@ class LearnSection(Section):
 
     finetune_wanted = Signal()
     cancelled = Signal()
-    use_wanted = Signal()
+    switch_wanted = Signal()
+    comparison_wanted = Signal()
+    models_wanted = Signal()
+    resume_wanted = Signal()
+    discard_wanted = Signal()
     remove_wanted = Signal(object)
     label_chosen = Signal(object)
     effort_wanted = Signal()
@@ -39,48 +46,78 @@ class LearnSection(Section):
         self.button.setProperty("big", True)
         self.button.clicked.connect(self.finetune_wanted)
         self.findings = FindingsPanel()
-        self.curve = Sparkline()
+        self.interrupted = make_label("A fine-tuning was interrupted.")
+        self.resume = make_button("Resume", "Go on from its last checkpoint, with the labels it began with")
+        self.resume.clicked.connect(self.resume_wanted)
+        self.discard = make_button("Discard", "Give the interrupted fine-tuning up")
+        self.discard.clicked.connect(self.discard_wanted)
+        self.curve, self.dice = Sparkline(), Sparkline(tuple(COLOURS.values()))
+        self.dice.setToolTip("Dice on slices kept apart: " + ", ".join(NAMES.values()) + " (blue, green, red)")
+        self.pictures = PictureLabel(140), PictureLabel(140)
         self.progress = ProgressRow()
         self.progress.cancelled.connect(self.cancelled)
         self.validation = make_label(role="quiet")
         self.outcome = make_label()
-        self.use = make_button("Use it", "Segment with the new model from now on; the old one stays in the list")
-        self.use.clicked.connect(self.use_wanted)
-        for widget in (self.library, self.labels, self.remove):
+        self.compare = make_button("Did it help?…", "The figures by patient, and slices before and now")
+        self.compare.clicked.connect(self.comparison_wanted)
+        self.switch = make_button("")
+        self.switch.clicked.connect(self.switch_wanted)
+        self.models = make_button("Models…", "All versions with their cards: use, go back, export, import")
+        self.models.clicked.connect(self.models_wanted)
+        for widget in (self.library, self.labels, self.remove, self.interrupted):
             self.column.addWidget(widget)
+        self.column.addLayout(make_row(self.resume, self.discard, stretch=(1, 1)))
         self.column.addLayout(make_row(self.button, self.effort, stretch=(1, 0)))
-        for widget in (self.findings, self.curve, self.progress, self.validation, self.outcome, self.use):
+        for widget in (self.findings, self.curve, self.dice, self.progress, self.validation):
             self.column.addWidget(widget)
-        self.curve.hide()
-        self.validation.hide()
+        self.column.addLayout(make_row(*self.pictures, stretch=(1, 1)))
+        self.column.addWidget(self.outcome)
+        self.column.addLayout(make_row(self.compare, self.switch, self.models, stretch=(1, 1, 1)))
+        self._show_work(False)
 
     def begin(self) -> None:
         """Show the start of a fine-tuning."""
         self.curve.clear()
+        self.dice.clear()
         self.curve.show()
         self.progress.begin("Starting…")
 
-    def show_validation(self, sentence: str) -> None:
-        """Show the latest figures of the model in training."""
-        self.validation.setText(sentence)
+    def show_validation(self, found: Validated) -> None:
+        """Show the latest figures of the model in training, and a slice before and now."""
+        self.validation.setText(describe_validation(found.dice, found.step))
         self.validation.show()
+        if found.dice:
+            self.dice.add(*(found.dice.get(structure.name, 0.0) for structure in COLOURS))
+            self.dice.show()
+        if found.picture is not None and found.picture.exists():
+            picture = load_picture(found.picture)
+            for shown, answer in zip(self.pictures, (picture.before, picture.after), strict=True):
+                shown.show_pixmap(paint(picture, answer))
+                shown.show()
 
-    def draw(self, now: Snapshot, finetune: bool, use: bool) -> None:
-        """Show a snapshot; `finetune` and `use` say which button is the obvious next one."""
+    def draw(self, now: Snapshot, finetune: bool) -> None:
+        """Show a snapshot; `finetune` says whether that is the obvious next step."""
         set_primary(self.button, finetune)
-        set_primary(self.use, use)
         self.button.setText(describe_finetune(len(now.labels)))
         self.button.setEnabled(bool(now.labels) and not now.job and bool(now.models))
         self.button.setToolTip("" if now.labels else "Accept at least one slice first: it becomes a label.")
         if now.job != "finetune":
             self.progress.end()
-            self.curve.hide()
-            self.validation.hide()
+            self._show_work(False)
+        for widget in (self.interrupted, self.resume, self.discard):
+            widget.setVisible(now.unfinished and not now.job)
+        self.resume.setEnabled(bool(now.models))
         self.outcome.setText(now.outcome if now.outcome or now.labels else "Accept slices; the model learns from them.")
         self.outcome.setVisible(bool(self.outcome.text()))
-        self.use.setVisible(bool(now.candidate))
+        self.compare.setVisible(now.comparison is not None)
+        self.switch.setVisible(bool(now.candidate))
+        self.switch.setText(f"Back to {now.replaced}" if now.replaced else "Use it anyway")
         self.library.draw(now)
         self._draw_labels(now)
+
+    def _show_work(self, shown: bool) -> None:
+        for widget in (self.curve, self.dice, self.validation, *self.pictures):
+            widget.setVisible(shown)
 
     def _draw_labels(self, now: Snapshot) -> None:
         shown = [self.labels.item(i).data(Qt.ItemDataRole.UserRole) for i in range(self.labels.count())]

@@ -1,8 +1,15 @@
-"""One fine-tuning: the request, its events, and the new model that waits to be taken into use."""
+"""One fine-tuning: the request, its events, and what becomes of the new model."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
 
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.gui.words import describe_validation
+from glrp_napari.gate import decide
+from glrp_napari.gui.words import SILENT, describe_outcome
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import (
     Failed,
@@ -13,52 +20,91 @@ from glrp_napari.messages import (
     Terminal,
     TrainingStep,
     Validated,
-    describe_comparison,
-    is_worse,
+    encode,
 )
+from glrp_napari.models import Model, find_base
+from glrp_napari.writing.atomic import write_atomically
 
 NAME = "my-labels"
 
 
 class Learning(QObject):
-    """Fine-tunes the chosen model on the session's labels."""
+    """Fine-tunes the chosen model's base on the session's labels."""
 
     began = Signal()
     advanced = Signal(str, int, int, object)
     lost = Signal(float)
-    validated = Signal(str)
+    validated = Signal(object)
 
     def __init__(self, workplace: Workplace) -> None:
         super().__init__(workplace)
         self._workplace = workplace
         workplace.jobs.happened.connect(self._on_event)
         workplace.jobs.ended.connect(self._on_ended)
+        workplace.jobs.fell_silent.connect(lambda: workplace.tell(SILENT))
 
-    def start(self) -> None:
-        """Fine-tune."""
-        place, base = self._workplace, self._workplace.find_model()
-        if base is None or place.now.job or not place.now.labels:
+    def start(self, resume: bool = False) -> None:
+        """Fine-tune, or go on with what was interrupted."""
+        place, base = self._workplace, self._find_base()
+        if base is None or place.now.job or not (resume or place.now.labels):
             return
-        session = place.now.session
-        place.jobs.run(FinetuneRequest(library=session.labels, base=base.weights, models=session.models, name=NAME))
-        place.update(job="finetune", candidate="", outcome="")
+        place.jobs.run(self._make_request(base, resume))
+        place.update(job="finetune", candidate="", replaced="", comparison=None, outcome="")
         self.began.emit()
 
-    def use_candidate(self) -> None:
-        """Segment with the new model from now on."""
-        name = self._workplace.now.candidate
-        if name:
-            self._workplace.update(candidate="", outcome=f"In use: {name}. The model before stays in the list.")
-            self._workplace.choose_model(name)
+    def discard(self) -> None:
+        """Give an interrupted fine-tuning up."""
+        place, folder = self._workplace, self._workplace.now.session.unfinished.parent
+        place.writers.run(lambda: shutil.rmtree(folder), lambda _none: place.list_session(), place.tell)
+
+    def leave_running(self) -> None:
+        """The window closes: let the fine-tuning go on in a process of its own, from its checkpoint."""
+        place, base = self._workplace, self._find_base()
+        place.jobs.close()
+        if base is None or not place.now.session.unfinished.exists():
+            return
+        request = self._make_request(base, resume=True, for_window=False)
+        path = place.now.session.unfinished.with_name("request.json")
+        write_atomically(path, encode(request))
+        start_alone(path)
+
+    def switch(self) -> None:
+        """Use the new model although the gate refused it, or go back to the one before."""
+        place = self._workplace
+        if place.now.replaced:
+            place.choose_model(place.now.replaced)
+            place.update(replaced="", outcome=f"{place.now.model} is in use again. The new model stays in the list.")
+        elif place.now.candidate:
+            before = place.now.model
+            place.choose_model(place.now.candidate)
+            place.update(replaced=before, outcome=f"{place.now.candidate} is in use, because you chose so.")
+
+    def _find_base(self) -> Model | None:
+        """The model that the chosen one came from before any label of the user's: fine-tuning begins there."""
+        chosen = self._workplace.find_model()
+        return None if chosen is None else find_base(chosen, self._workplace.now.models)
+
+    def _make_request(self, base: Model, resume: bool, for_window: bool = True) -> FinetuneRequest:
+        place = self._workplace
+        session = place.now.session
+        return FinetuneRequest(
+            library=session.labels,
+            base=base.weights,
+            models=session.models,
+            name=NAME,
+            study=place.study.loaded.file if place.study is not None and for_window else None,
+            pictures=Path(mkdtemp(dir=place.scratch.claim())) if for_window else None,
+            resume=resume,
+        )
 
     def _on_event(self, event: object) -> None:
         if self._workplace.now.job != "finetune":
             return
         if isinstance(event, TrainingStep):
             self.lost.emit(event.loss)
-            self.advanced.emit(f"Loss {event.loss:.3f}", event.step, event.total, event.seconds_left)
+            self.advanced.emit(f"{event.stage}, loss {event.loss:.3f}", event.step, event.total, event.seconds_left)
         elif isinstance(event, Validated):
-            self.validated.emit(describe_validation(event.dice, event.step))
+            self.validated.emit(event)
         elif isinstance(event, Progress):
             self.advanced.emit(event.stage, event.done, event.total, event.seconds_left)
         elif isinstance(event, Notice):
@@ -69,13 +115,23 @@ class Learning(QObject):
             return
         self._workplace.update(job="")
         if isinstance(terminal, FinetuneDone):
-            sentence = f"New model {terminal.model.stem}. {describe_comparison(terminal.comparison)}"
-            worse = is_worse(terminal.comparison)
-            if worse:
-                sentence += " The model in use did better: keep it, or correct more slices."
-            self._workplace.update(
-                candidate=terminal.model.stem, candidate_is_worse=worse, outcome=sentence, new_labels=0
-            )
-            self._workplace.list_session()
+            self._take(terminal)
         elif isinstance(terminal, Failed):
             self._workplace.tell(terminal.reason)
+        self._workplace.list_session()
+
+    def _take(self, done: FinetuneDone) -> None:
+        """Use the new model where the gate lets it pass."""
+        place, name, verdict = self._workplace, done.model.stem, decide(done.comparison)
+        before = place.now.model if verdict.accepted else ""
+        outcome = describe_outcome(name, verdict.accepted, verdict.sentence)
+        place.update(candidate=name, replaced=before, comparison=done.comparison, outcome=outcome, new_labels=0)
+        if verdict.accepted:
+            place.choose_model(name)
+
+
+def start_alone(request: Path) -> None:
+    """A process that outlives the window and does what a file requests."""
+    command = [sys.executable, "-m", "glrp_napari.worker", str(request)]
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)

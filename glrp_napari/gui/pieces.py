@@ -165,11 +165,12 @@ class ProgressRow(QWidget):
 
 
 class Sparkline(QWidget):
-    """A curve of the last values, scaled to its own range: the loss, going down."""
+    """Curves of the values so far, all scaled to one range: the loss, going down, or a Dice a structure."""
 
-    def __init__(self) -> None:
+    def __init__(self, colours: Sequence[str] = ("#7fa8e0",)) -> None:
         super().__init__()
-        self._values: list[float] = []
+        self._colours = colours
+        self._values: list[tuple[float, ...]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
@@ -181,20 +182,21 @@ class Sparkline(QWidget):
         self._values.clear()
         self.update()
 
-    def add(self, value: float) -> None:
-        """One more value."""
-        self._values.append(value)
+    def add(self, *values: float) -> None:
+        """One more value of each curve."""
+        self._values.append(values)
         self.update()
 
     def paintEvent(self, event: object) -> None:
         """Draw the curve; Qt calls this."""
         if len(self._values) < 2:
             return
-        low, high = min(self._values), max(self._values)
+        low, high = min(map(min, self._values)), max(map(max, self._values))
         width, height = (self.width() - 4) / (len(self._values) - 1), (self.height() - 6) / ((high - low) or 1.0)
-        points = [QPointF(2 + i * width, 3 + (high - value) * height) for i, value in enumerate(self._values)]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor("#7fa8e0"), 1.5))
-        painter.drawPolyline(QPolygonF(points))
+        for colour, curve in zip(self._colours, zip(*self._values, strict=True), strict=False):
+            points = [QPointF(2 + i * width, 3 + (high - value) * height) for i, value in enumerate(curve)]
+            painter.setPen(QPen(QColor(colour), 1.5))
+            painter.drawPolyline(QPolygonF(points))
         painter.end()

@@ -5,6 +5,7 @@ from typing import Literal
 
 from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import SliceState
+from glrp_napari.comparison import Comparison
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
@@ -13,7 +14,7 @@ from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
 UNDECIDED = Reading()
-Step = Literal["", "open", "segment", "accept", "finetune", "use"]
+Step = Literal["", "open", "segment", "accept", "finetune"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class StudyShown:
 class Snapshot:
     """Everything the sections draw. `new_labels` counts those accepted since the last fine-tuning here.
 
-    `candidate` is a fine-tuned model that waits for "Use it" (not urged when validation found it worse);
+    `candidate` is the last fine-tuned model and `comparison` what was found about it; it is in use already where the
+    gate let it pass, and `replaced` is then the model before. `unfinished` says that a fine-tuning was interrupted.
     `model_changed` says that the chosen model has not segmented the open study yet. `read_only` says why the library
     may not be written to, empty where it may; `damaged` are its records that cannot be read.
     """
@@ -68,7 +70,9 @@ class Snapshot:
     reader: str = ""
     new_labels: int = 0
     candidate: str = ""
-    candidate_is_worse: bool = False
+    replaced: str = ""
+    comparison: Comparison | None = None
+    unfinished: bool = False
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""
@@ -83,8 +87,6 @@ def choose_next(now: Snapshot) -> Step:
         return "accept"
     if now.job:
         return ""
-    if now.candidate and not now.candidate_is_worse:
-        return "use"
     if not now.models:
         return ""
     if now.study.predicted == 0 or now.model_changed:

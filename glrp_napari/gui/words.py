@@ -158,5 +158,18 @@ def describe_function(function: Function) -> str:
 
 def describe_validation(dice: Mapping[str, float], step: int) -> str:
     """How the model in training does on what is kept apart, by structure and under "mean"."""
+    if not dice:
+        return "A slice that is not labelled: before and now"
     parts = ", ".join(f"{name} {value:.2f}" for name, value in dice.items() if name != "mean")
     return f"Dice {dice['mean']:.3f} on slices kept apart, after {step} steps" + (f" ({parts})" if parts else "")
+
+
+SILENT = (
+    "The computation has said nothing for a minute: it may hang. Cancel ends it within two seconds; your work is safe, "
+    "and a fine-tuning can be resumed."
+)
+
+
+def describe_outcome(candidate: str, in_use: bool, sentence: str) -> str:
+    """What a fine-tuning came to, in the dock; `sentence` is the gate's."""
+    return f"{candidate} is in use now. {sentence}" if in_use else f"{candidate} is made but not in use. {sentence}"

@@ -84,7 +84,7 @@ class Workplace(QObject):
 
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
-        self.update(session=Session(folder), candidate="", outcome="", new_labels=0)
+        self.update(session=Session(folder), candidate="", replaced="", comparison=None, outcome="", new_labels=0)
         self._scratches.append(Scratch(self.now.session.scratch))
         self.keeping.claim(self.now.session.labels)
         self.list_session()
@@ -104,6 +104,7 @@ class Workplace(QObject):
         session = self.now.session
         self.writers.run(lambda: sweep_scratch(session.scratch), lambda _none: None, self.tell)
         self.writers.run(lambda: list_models(session.models), self._on_models_listed, self.tell)
+        self.writers.run(session.unfinished.exists, lambda found: self.update(unfinished=found), self.tell)
         self.writers.run(lambda: survey_labels(session.labels), self._on_surveyed, self.tell)
 
     def choose_model(self, name: str) -> None:

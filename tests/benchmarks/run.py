@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from few_labels import time_few_labels
 from scipy import ndimage
 from training_steps import compare_training_steps
 
@@ -38,6 +39,7 @@ def main() -> None:
         time_command(study, folder, "ed-es")
     compare_with_eager()
     compare_training_steps()
+    time_few_labels()
     one_core = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     subprocess.run([sys.executable, __file__, "crf"], check=True, env=one_core)
 

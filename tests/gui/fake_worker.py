@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from glrp_napari import messages as m
+from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores, SliceChange
 
 
 def send(message: m.Message) -> None:
@@ -43,8 +44,26 @@ def finetune(request: m.FinetuneRequest, mode: str) -> None:
         update={"name": name_version(request.name, request.models), "title": "My labels"}
     )
     model = save_model_files(request.models, card, b"weights")
-    figures = m.Comparison(held_out="slices", slices=2, base={"mean": 0.8}, candidate={"mean": 0.9})
-    send(m.FinetuneDone(model=model.weights, comparison=figures))
+    send(m.FinetuneDone(model=model.weights, comparison=compare(request, 0.7 if mode == "worse" else 0.9)))
+
+
+def compare(request: m.FinetuneRequest, dice: float) -> Comparison:
+    """Two slices of one patient: 0.8 before."""
+    names = ("RV", "MYO", "LV")
+    before, after = (
+        Scores(
+            dice=dict.fromkeys(names, value), area_cm2=dict.fromkeys(names, 9), area_error_cm2=dict.fromkeys(names, 1)
+        )
+        for value in (0.8, dice)
+    )
+    patient = PatientComparison(study="a" * 64, slices=2, base=before, candidate=after)
+    picture = request.pictures / "change.npz"
+    image, mask = np.arange(1600, dtype=np.uint8).reshape(40, 40), np.zeros((40, 40), np.uint8)
+    mask[10:30, 10:30] = 3
+    np.savez(picture, image=image, label=mask, before=np.roll(mask, 4, 0), after=mask, pixel_mm=(1, 1))
+    change = SliceChange(study="a" * 64, frame=0, slice=2, before=0.8, after=dice, picture=picture)
+    anchor = Anchor(base_phantoms=0.9, candidate_phantoms=0.9, agreement=0.99, slices=4)
+    return Comparison(held_out="slices", trained=1, patients=(patient,), anchor=anchor, changed=(change, change))
 
 
 def misbehave(mode: str) -> None:

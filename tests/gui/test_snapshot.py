@@ -32,7 +32,7 @@ def shown(predicted: int = 0, edited: int = 0) -> StudyShown:
         ({"study": shown(20, 1), "new_labels": 3}, "accept"),
         ({"study": shown(20), "new_labels": 3}, "finetune"),
         ({"study": shown(20), "new_labels": 3, "job": "finetune"}, ""),
-        ({"study": shown(20), "candidate": "b"}, "use"),
+        ({"study": shown(20), "candidate": "b"}, "accept"),
         ({"study": shown(20), "model_changed": True}, "segment"),
         ({"study": shown(20, 2), "candidate": "b", "model_changed": True}, "accept"),
         ({"study": shown(), "new_labels": 3}, "segment"),

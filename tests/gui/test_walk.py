@@ -14,7 +14,7 @@ from tests.gui.conftest import Window, close_window, make_cine, make_window
 def primaries(window: Window) -> list[str]:
     dock = window.dock
     learn = dock.learn
-    buttons = (dock.study.open_button, dock.segment.button, dock.correct.accept_slice, learn.button, learn.use)
+    buttons = (dock.study.open_button, dock.segment.button, dock.correct.accept_slice, learn.button)
     return [button.text() for button in buttons if button.property("primary") and button.isEnabled()]
 
 
@@ -45,9 +45,7 @@ def test_the_whole_walk(window: Window) -> None:
 
     window.click(dock.learn.button)
     window.settle()
-    assert "0.800 before, 0.900 now" in dock.learn.outcome.text()
-    assert primaries(window) == ["Use it"]
-    window.click(dock.learn.use)
+    assert "my-labels-1 is in use now. It helped: Dice 0.800 before, 0.900 now" in dock.learn.outcome.text()
     assert place.now.model == "my-labels-1"
     assert [model.card.name for model in place.now.models] == ["base", "my-labels-1"]
     assert primaries(window) == ["Segment volume"]

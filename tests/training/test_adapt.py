@@ -1,71 +1,302 @@
+"""The few-label loop on tiny networks: it helps, it is checked, it can be cut short and goes on after a crash."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_training.adapt import adapt, hold_out
-from glrp_training.slices import cut_middle, prepare_label
+import torch
+from glrp_training import adapt as adapting
+from glrp_training import recall, trial
+from glrp_training.adapt import adapt, choose_settings, resume
+from glrp_training.consistency import Consistency
+from glrp_training.finetune import FinetuneSettings, Material, finetune
+from glrp_training.refit import Refit, refit
+from glrp_training.slices import (
+    ACCEPTED_WEIGHT,
+    CHANGED_WEIGHT,
+    cut_middle,
+    join_slices,
+    prepare_frame,
+    prepare_label,
+    weigh_pixels,
+)
+from glrp_training.unfinished import UnfinishedError, hold
 
 from glrp_napari.cine import Cine, Geometry, Source
-from glrp_napari.device import choose_placement
-from glrp_napari.library import Label, LibraryError, accept_slice
-from glrp_napari.messages import FinetuneDone
-from glrp_napari.models import Model, Preprocessing, find_model
+from glrp_napari.device import Placement
+from glrp_napari.gate import decide
+from glrp_napari.library import LibraryError, accept_slice
+from glrp_napari.messages import FinetuneDone, Interrupted, Progress, StudyFile, TrainingStep, Validated
+from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
+from glrp_napari.unet import UNet
+from glrp_napari.weights import blank_card, encode_weights, load_network
+
+CPU = Placement(torch.device("cpu"), None, batch=8)
+STEPS = 24
 
 
-def make_labels(*counts: int) -> list[Label]:
-    """So many labels of the studies a, b, …"""
-    return [
-        Label(
-            study="abcdef"[s] * 64, frame=0, slice=i, slices=20, state="corrected", counter=i, frame_mean=0, frame_std=1
-        )
-        for s, count in enumerate(counts)
-        for i in range(count)
-    ]
+def make_square_cine(seed: int, slices: int = 6, contrast: float = 1.0) -> tuple[Cine, np.ndarray]:
+    """A grey ring with a bright middle in noise (with contrast −1 a dark one), its place another in each slice."""
+    random = np.random.default_rng(seed)
+    images = random.normal(100, 8, (1, slices, 64, 64)).astype(np.float32)
+    mask = np.zeros((1, slices, 64, 64), np.uint8)
+    for z in range(slices):
+        y, x = random.integers(-6, 6, 2) + 20
+        mask[0, z, y : y + 24, x : x + 24] = 2
+        mask[0, z, y + 6 : y + 18, x + 6 : x + 18] = 3
+        images[0, z] += contrast * (60 * (mask[0, z] == 2) + 150 * (mask[0, z] == 3))
+    return Cine(images, Geometry(spacing_mm=(8, 2, 2)), Source(f"squares-{seed}")), mask
 
 
-@pytest.mark.parametrize(
-    ("counts", "seen", "kept", "how"),
-    [
-        ((1,), "", {}, "nothing"),
-        ((4,), "", {}, "nothing"),
-        ((5,), "", {"a": 1}, "slices"),
-        ((10,), "", {"a": 2}, "slices"),
-        ((10,), "a", {}, "nothing"),
-        ((5, 3), "", {"b": 3}, "patients"),
-        ((5, 7), "", {"a": 5}, "patients"),
-        ((5, 7), "a", {"b": 7}, "patients"),
-        ((5, 7, 6), "a", {"c": 6}, "patients"),
-        ((5, 7), "ab", {}, "nothing"),
-    ],
-)
-def test_what_is_held_out(counts: tuple[int, ...], seen: str, kept: dict[str, int], how: str) -> None:
-    labels = make_labels(*counts)
-    training, apart, found = hold_out(labels, [label.stem for label in labels if label.study[0] in seen])
-    assert found == how
-    assert {s: sum(label.study[0] == s for label in apart) for s in kept} == kept
-    assert len(apart) == sum(kept.values())
-    assert sorted(label.stem for label in [*training, *apart]) == sorted(label.stem for label in labels)
-    if how == "patients":
-        assert not {label.study for label in training} & {label.study for label in apart}
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few steps, few phantoms."""
+    make = recall.make_test_phantoms
+    settings = choose_settings(1).model_copy(
+        update={"steps": STEPS, "rate": 2e-3, "warmup": 2, "consistency": Consistency(batch=2, ramp=5)}
+    )
+    monkeypatch.setattr(adapting, "choose_settings", lambda _labels: settings)
+    monkeypatch.setattr(recall, "REHEARSAL_SEEDS", range(10_000, 10_001))
+    monkeypatch.setattr(trial, "make_test_phantoms", lambda settings, seeds=(7,): make(settings, list(seeds)[:1]))
+
+
+@pytest.fixture(scope="module")
+def bright_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A tiny network that knows bright squares."""
+    settings = Preprocessing(size=64, spacing_mm=2.0)
+    cines = [make_square_cine(seed) for seed in range(100, 104)]
+    slices = join_slices(prepare_frame(cine.images[0], mask[0], (8, 2, 2), settings) for cine, mask in cines)
+    torch.manual_seed(0)
+    network = UNet(Architecture(width=4))
+    for _ in finetune(network, Material(slices, 64), FinetuneSettings(steps=120, batch=8, warmup=5, rate=1e-2), CPU):
+        pass
+    card = blank_card(name="bright", title="Bright", architecture=network.architecture, preprocessing=settings)
+    return save_model_files(tmp_path_factory.mktemp("bright"), card, encode_weights(network))
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Three corrected slices of each of two patients."""
+    for seed in range(2):
+        cine, mask = make_square_cine(seed)
+        for z in (0, 2, 4):
+            accept_slice(tmp_path / "labels", cine, mask[0, z], 0, z, "corrected")
+    return tmp_path / "labels"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StudyFile:
+    """The first patient, open in the window."""
+    cine, _ = make_square_cine(0)
+    np.save(tmp_path / "study.npy", cine.images)
+    return StudyFile(images=tmp_path / "study.npy", geometry=cine.geometry, name="squares-0")
+
+
+def finish(events: Iterator[object]) -> FinetuneDone:
+    *_, done = events
+    assert isinstance(done, FinetuneDone)
+    return done
+
+
+def test_labels_of_another_contrast_help_and_the_comparison_is_by_patients_kept_apart(
+    bright_model: Model, tmp_path: Path, study: StudyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, settings = tmp_path / "labels", adapting.choose_settings(1).model_copy(update={"steps": 40, "rate": 5e-3})
+    monkeypatch.setattr(adapting, "choose_settings", lambda _labels: settings)
+    for seed in range(2):
+        cine, mask = make_square_cine(seed, contrast=0.4)
+        for z in (0, 2, 4):
+            accept_slice(library, cine, mask[0, z], 0, z, "corrected")
+    events = list(adapt(library, bright_model, tmp_path / "models", "mine", CPU, study, tmp_path / "pictures"))
+    done = events[-1]
+    assert isinstance(done, FinetuneDone)
+    comparison = done.comparison
+    assert (comparison.held_out, comparison.complete, comparison.slices, comparison.trained) == ("patients", True, 6, 6)
+    assert comparison.candidate > comparison.base + 0.03
+    assert all(change.picture and change.picture.exists() for change in comparison.changed)
+    stages = dict.fromkeys(event.stage for event in events if isinstance(event, TrainingStep))
+    assert list(stages) == ["Training", "Check 1 of 2", "Check 2 of 2"]
+    looks = [event for event in events if isinstance(event, Validated) and event.dice]
+    assert looks[-1].dice["mean"] > 0
+    assert (library / "validation.json").exists()
+    assert not (tmp_path / "models/unfinished").exists()
+    card = find_model(str(done.model)).card
+    assert (card.parent, len(card.labels)) == ("bright", 6)
+    assert card.figures["verdict"] == decide(comparison).sentence
+    assert len(card.training["content"]) == 6
+
+
+def test_a_candidate_that_forgot_or_did_not_help_is_refused(
+    library: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that is turned into noise by a training is never taken into use by itself."""
+    monkeypatch.setattr(trial, "step_back", lambda _base, tuned, _share: spoil(tuned))
+    comparison = finish(adapt(library, tiny_model, tmp_path, "bad", CPU)).comparison
+    assert not decide(comparison).accepted
+    assert comparison.complete
+
+
+def spoil(network: torch.nn.Module) -> torch.nn.Module:
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(0)
+    return network
+
+
+def test_of_one_patient_slices_are_left_out(tiny_model: Model, tmp_path: Path) -> None:
+    cine, mask = make_square_cine(0)
+    for z in range(2):
+        accept_slice(tmp_path / "labels", cine, mask[0, z], 0, z, "corrected")
+    done = finish(adapt(tmp_path / "labels", tiny_model, tmp_path / "models", "mine", CPU))
+    assert (done.comparison.held_out, done.comparison.slices) == ("slices", 2)
+    assert len(find_model(str(done.model)).card.labels) == 2
+
+
+def test_accepted_slices_alone_prove_nothing(tiny_model: Model, tmp_path: Path) -> None:
+    cine, mask = make_square_cine(0)
+    for z in range(2):
+        accept_slice(tmp_path / "labels", cine, mask[0, z], 0, z, "accepted")
+    comparison = finish(adapt(tmp_path / "labels", tiny_model, tmp_path / "models", "mine", CPU)).comparison
+    assert decide(comparison).reason == "unproven"
+
+
+@pytest.mark.parametrize("when", ["Training", "Check 1 of 2"])
+def test_cancelled_what_there_is_so_far_is_kept(when: str, library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    events = adapt(library, tiny_model, tmp_path, "mine", CPU)
+    for event in events:
+        if isinstance(event, TrainingStep) and event.stage == when and event.step == 12:
+            break
+    done = events.throw(Interrupted())
+    assert isinstance(done, FinetuneDone)
+    assert decide(done.comparison).reason == "unchecked"
+    base, kept = load_network(tiny_model), load_network(find_model(str(done.model)))
+    assert any(not torch.equal(a, b) for a, b in zip(base.parameters(), kept.parameters(), strict=True))
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_fault_25_cancelled_at_any_moment_leaves_a_model_or_nothing(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    for number, moment in enumerate(np.random.default_rng(0).integers(1, 70, 5)):
+        folder = tmp_path / str(number)
+        events = adapt(library, tiny_model, folder, "mine", CPU)
+        for _ in range(moment):
+            next(events)
+        try:
+            done = events.throw(Interrupted())
+        except Interrupted:
+            assert not list(folder.glob("*.safetensors"))
+        else:
+            assert isinstance(done, FinetuneDone)
+            load_network(find_model(str(done.model)))
+        assert not (folder / "unfinished/job.json").exists() or moment < 10
+
+
+def test_closed_it_goes_on_with_the_same_losses(
+    library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile
+) -> None:
+    whole = list(adapt(library, tiny_model, tmp_path / "whole", "mine", CPU, study))
+    events = adapt(library, tiny_model, tmp_path / "cut", "mine", CPU, study)
+    for event in events:
+        if isinstance(event, TrainingStep) and event.step == 9:
+            break
+    events.close()
+    study.images.unlink()  # the window, and what it kept for jobs, is gone
+    rest = list(resume(tiny_model, tmp_path / "cut", CPU))
+    ours, theirs = ([(e.stage, e.step, e.loss) for e in part if isinstance(e, TrainingStep)] for part in (rest, whole))
+    assert ours[0][1] == 10
+    assert ours == theirs[9:]
+    first, second = (find_model(str(part[-1].model)).card for part in (whole, rest))
+    assert first.weights_sha256 == second.weights_sha256
+
+
+RUN_UNTIL_KILLED = """
+import sys, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from glrp_training.adapt import adapt
+from glrp_training import unfinished
+from glrp_napari.models import find_model
+unfinished.CHECKPOINT_EVERY_S = 0
+from glrp_napari.device import Placement
+place = Placement(torch.device("cpu"), None, batch=8)
+for event in adapt(Path(sys.argv[1]), find_model(sys.argv[2]), Path(sys.argv[3]), "mine", place):
+    print(event.kind, getattr(event, "step", 0), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_fault_7_killed_it_goes_on_from_the_last_checkpoint(library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", RUN_UNTIL_KILLED, str(library), str(tiny_model.weights), str(tmp_path / "killed")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert any(line.split() == ["training-step", "5"] for line in child.stdout)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    with hold(tmp_path / "killed"):  # the system let go of the lock
+        pass
+    steps = [event.step for event in resume(tiny_model, tmp_path / "killed", CPU) if isinstance(event, TrainingStep)]
+    assert 4 <= steps[0] <= 7
+
+
+def test_fault_5_a_full_disk_pauses_and_goes_on(
+    library: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glrp_training import checkpoint, unfinished
+
+    write, full = checkpoint.write_atomically, iter([False, True, True, False])
+
+    def write_or_not(path: Path, data: bytes) -> None:
+        if next(full, False):
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", write_or_not)
+    monkeypatch.setattr(checkpoint, "WAIT_FOR_ROOM_S", 0.0)
+    monkeypatch.setattr(unfinished, "CHECKPOINT_EVERY_S", 0.0)
+    events = list(adapt(library, tiny_model, tmp_path, "mine", CPU))
+    paused = [event for event in events if isinstance(event, Progress) and "no room left" in event.stage]
+    assert len(paused) == 2
+    assert isinstance(events[-1], FinetuneDone)
+
+
+def test_two_do_not_fine_tune_into_one_folder(library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    with hold(tmp_path), pytest.raises(UnfinishedError, match="another fine-tuning at work"):
+        next(adapt(library, tiny_model, tmp_path, "mine", CPU))
+    with pytest.raises(UnfinishedError, match="no interrupted fine-tuning"):
+        list(resume(tiny_model, tmp_path, CPU))
 
 
 def test_case_74_what_an_ancestor_was_trained_on_validates_nothing(
-    coded_cine: Cine, tiny_model: Model, tmp_path: Path
+    library: Path, tiny_model: Model, tmp_path: Path
 ) -> None:
-    mask = np.zeros((10, 12), np.uint8)
-    mask[3:7, 3:8] = 3
-    for z in range(2):
-        accept_slice(tmp_path / "labels", coded_cine, mask, 0, z, "corrected")
-    models = tmp_path / "models"
-    done = list(adapt(tmp_path / "labels", tiny_model, models, "mine", choose_placement("cpu")))[-1]
-    assert isinstance(done, FinetuneDone)
-    assert len(find_model(str(done.model)).card.labels) == 2
-    assert done.comparison.trained == 2
+    first = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model))
+    again = finish(adapt(library, first, tmp_path, "mine", CPU)).comparison
+    assert (again.held_out, again.patients) == ("nothing", ())
+
+
+def test_of_a_fused_base_the_first_network_is_fine_tuned(library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    one, other = load_network(tiny_model), load_network(tiny_model)
+    torch.nn.init.zeros_(other.decoder.head.weight)
+    card = blank_card(
+        name="fused",
+        title="Fused",
+        members=("glrp", "grp"),
+        architecture=tiny_model.card.architecture,
+        preprocessing=tiny_model.card.preprocessing,
+    )
+    fused = save_model_files(tmp_path, card, encode_weights(one, other, members=("glrp", "grp")))
+    card = find_model(str(finish(adapt(library, fused, tmp_path, "mine", CPU)).model)).card
+    assert (card.parent, card.members) == ("fused", ())
 
 
 def test_an_empty_library_is_refused(tiny_model: Model, tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="found no accepted labels"):
-        list(adapt(tmp_path, tiny_model, tmp_path, "mine", choose_placement("cpu")))
+        list(adapt(tmp_path, tiny_model, tmp_path, "mine", CPU))
 
 
 def test_a_label_far_from_the_middle_of_its_slice_is_in_the_square(tmp_path: Path) -> None:
@@ -76,3 +307,43 @@ def test_a_label_far_from_the_middle_of_its_slice_is_in_the_square(tmp_path: Pat
     label = accept_slice(tmp_path, cine, mask, 0, 0, "corrected")
     seen = cut_middle(prepare_label(tmp_path, label, Preprocessing()).masks, 192)
     assert int((seen == 3).sum()) == pytest.approx(1600 * (1.4 / 1.25) ** 2, rel=0.05)
+
+
+def test_what_a_person_changed_counts_most_and_what_was_accepted_least() -> None:
+    mask, before = np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8)
+    mask[4, 4] = 3
+    assert (weigh_pixels("accepted", mask, before) == ACCEPTED_WEIGHT).all()
+    assert (weigh_pixels("corrected", mask, None) == 1).all()
+    weights = weigh_pixels("corrected", mask, before)
+    assert (weights[4, 4], weights[4, 5], weights[0, 0]) == (CHANGED_WEIGHT, CHANGED_WEIGHT, 1)
+
+
+@pytest.mark.parametrize(("labels", "most"), [(1, 60), (10, 140), (100, 160)])
+def test_few_labels_take_few_steps(labels: int, most: int) -> None:
+    assert choose_settings(labels).steps <= most
+
+
+def test_a_refit_gives_the_same_weights_until_a_label_is_changed(
+    library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile
+) -> None:
+    model = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU, study)).model))
+    events: list[object] = []
+    outcome = run_out(refit(model, tiny_model, library, CPU, study), events)
+    assert outcome.is_same
+    assert events
+    with pytest.raises(ModelError, match="found no study, expected study"):
+        run_out(refit(model, tiny_model, library, CPU), [])
+    cine, mask = make_square_cine(0)
+    accept_slice(library, cine, np.roll(mask[0, 2], 2, 0), 0, 2, "corrected")
+    with pytest.raises(LibraryError, match="changed since mine-1 was made"):
+        run_out(refit(model, tiny_model, library, CPU, study), [])
+
+
+def run_out(events: Generator[object, None, Refit], seen: list[object]) -> Refit:
+    """What a generator returns."""
+    while True:
+        try:
+            seen.append(next(events))
+        except StopIteration as end:
+            outcome: Refit = end.value
+            return outcome

@@ -131,3 +131,16 @@ def test_pixels_outside_the_mask_of_a_loss_count_nothing() -> None:
     inside = float(segmentation_loss(logits[:, :, :4], labels[:, :4]))
     assert float(segmentation_loss(logits, labels, where=where)) == pytest.approx(inside, abs=1e-5)
     assert float(segmentation_loss(logits, labels, where=torch.zeros_like(where))) == pytest.approx(0, abs=1e-6)
+
+
+def test_weighted_pixels_count_more_and_a_perfect_answer_still_costs_nothing() -> None:
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[0, 2:6, 2:6] = 3
+    sure = torch.nn.functional.one_hot(labels, 4).movedim(-1, 1).float() * 100
+    weights = torch.ones(1, 8, 8)
+    weights[0, 2:4] = 3
+    assert float(soft_dice_loss(sure, labels, weights)) == pytest.approx(0, abs=1e-3)
+    wrong_light, wrong_heavy = sure.clone(), sure.clone()
+    wrong_light[0, :, 5], wrong_heavy[0, :, 2] = sure[0, :, 0], sure[0, :, 0]
+    light, heavy = (float(segmentation_loss(logits, labels, where=weights)) for logits in (wrong_light, wrong_heavy))
+    assert 0 < light < heavy

@@ -1,114 +1,167 @@
-"""The few-label loop: adapt a base model to the user's library and compare both on labels kept apart."""
+"""The few-label loop: adapt a base model to the user's library, and measure whether that helped.
 
-from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Sequence
+First the final training, on all labels; then, where no patients are kept out of it, up to three further trainings that
+each leave some out and stand for it; then both models on phantoms and where the base was sure. What follows from the
+figures is `glrp_napari.gate`'s to say.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
-from glrp_napari.cine import Structure
+import numpy as np
+
+from glrp_napari.cine import Cine, Source, hash_study
 from glrp_napari.device import Placement
+from glrp_napari.gate import decide
 from glrp_napari.library import Label, LibraryError, list_labels
-from glrp_napari.messages import Comparison, FinetuneDone, Notice, Progress, TrainingStep
-from glrp_napari.models import Model, Preprocessing, name_version, save_model_files
+from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
+from glrp_napari.models import Model, Preprocessing, hash_bytes, name_version, save_model_files
 from glrp_napari.segment import Segmenter
-from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.augment import Augmentation
-from glrp_training.finetune import FinetuneSettings, Material, finetune
-from glrp_training.overlap import measure_dice
-from glrp_training.slices import Slices, cut_middle, join_slices, prepare_label, prepare_phantoms
+from glrp_training.consistency import Consistency
+from glrp_training.finetune import FinetuneSettings
+from glrp_training.holdout import freeze_manifest
+from glrp_training.recall import recall
+from glrp_training.slices import Slices, join_slices, prepare_label, weigh_all
+from glrp_training.trial import Trial
+from glrp_training.unfinished import Job, Unfinished, hold, load_unfinished, store_unfinished
 
-HELD_OUT_EVERY = 5
-"""Of a single study, every fifth label is kept apart; fewer labels than this prove nothing."""
-REHEARSAL_PHANTOMS = 4
+LEAST_STEPS = 10
+"""A training cancelled earlier leaves nothing worth keeping."""
 GENTLE = Augmentation(rotation_deg=(-30, 30), scale=(0.85, 1.2), shift_px=10, flip=False)
 
-HeldOut = Literal["patients", "slices", "nothing"]
+Events = Iterator[Progress | TrainingStep | Validated | Notice | FinetuneDone]
 
 
 def adapt(
-    library: Path, base: Model, folder: Path, name: str, placement: Placement
-) -> Iterator[Progress | TrainingStep | Notice | FinetuneDone]:
+    library: Path,
+    base: Model,
+    folder: Path,
+    name: str,
+    placement: Placement,
+    study: StudyFile | None = None,
+    pictures: Path | None = None,
+) -> Events:
     """Fine-tune `base` on the labels in `library`; the new model is saved to `folder` under a free version of `name`.
 
-    Raises LibraryError for an empty library.
+    Of a fused base its first network is fine-tuned. Unlabelled slices of `study` take part. Interrupted (the exception
+    is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be resumed. Raises
+    LibraryError for an empty library, UnfinishedError where another process fine-tunes into the folder.
     """
+    with hold(folder):
+        unfinished = yield from begin(library, base, folder, name, placement, study)
+        yield from complete(unfinished, base, folder, placement, pictures)
+
+
+def resume(base: Model, folder: Path, placement: Placement, pictures: Path | None = None) -> Events:
+    """Go on with the fine-tuning that was interrupted in `folder`. Raises UnfinishedError where none can go on."""
+    with hold(folder):
+        yield from complete(load_unfinished(folder, base), base, folder, placement, pictures)
+
+
+def begin(
+    library: Path, base: Model, folder: Path, name: str, placement: Placement, study: StudyFile | None
+) -> Generator[Progress | Notice, None, Unfinished]:
+    """Gather all that the training needs and store it."""
     labels = list_labels(library)
     if not labels:
         raise LibraryError(f"{library}: found no accepted labels, expected at least one")
-    training, kept, how = hold_out(labels, base.card.labels)
-    preprocessing = base.card.preprocessing
-    slices = yield from _prepare(library, training, preprocessing)
-    rehearsal = join_slices(prepare_phantoms(range(10_000, 10_000 + REHEARSAL_PHANTOMS), preprocessing))
-    network, settings = load_network(base), choose_settings(len(training))
-    yield from finetune(network, Material(slices, preprocessing.size, rehearsal), settings, placement)
-    comparison = Comparison(held_out=how, trained=len(training))
-    if kept:
-        held_out = yield from _prepare(library, kept, preprocessing)
-        before = yield from score_slices(load_network(base), held_out, preprocessing, placement)
-        after = yield from score_slices(network, held_out, preprocessing, placement)
-        comparison = comparison.model_copy(update={"slices": len(kept), "base": before, "candidate": after})
-    version = name_version(name, folder)
+    labelled = yield from _prepare(library, labels, base.card.preprocessing)
+    segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
+    memory = yield from recall(segmenter, study, labels)
+    job = Job(
+        version=name_version(name, folder),
+        title=f"{name} ({len(labels)} labels)",
+        base=base.card.name,
+        base_sha256=base.card.weights_sha256,
+        library=library.absolute(),
+        labels=labels,
+        patients=freeze_manifest(library, labels).patients,
+        content={label.stem: hash_slices(labelled, row) for row, label in enumerate(labels)},
+        study=hash_study_file(study) if study else None,
+        settings=choose_settings(len(labels)),
+    )
+    return store_unfinished(folder, job, labelled, memory)
+
+
+def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Placement, pictures: Path | None) -> Events:
+    """Train, check and save."""
+    trial = Trial(unfinished, base, placement, pictures)
+    try:
+        yield from trial.train()
+        yield from trial.check()
+    except Interrupted:
+        if trial.steps < LEAST_STEPS:
+            unfinished.remove()
+            raise
+        trial.hurry()
+    model = save_candidate(trial, unfinished.job, base, folder)
+    unfinished.remove()
+    yield FinetuneDone(model=model.weights, comparison=trial.comparison)
+
+
+def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
+    """The trained network as a model, with a card that says what it was made from and how it was found to be."""
+    trained = trial.plan.training
     card = blank_card(
-        name=version,
-        title=f"{name} ({len(training)} labels)",
+        name=job.version,
+        title=job.title,
         parent=base.card.name,
-        summary=f"{base.card.title}, fine-tuned on {len(training)} labels",
+        summary=f"{base.card.title}, fine-tuned on {len(trained)} labels",
         licence=base.card.licence,
         citation=base.card.citation,
         architecture=base.card.architecture,
-        preprocessing=preprocessing,
-        labels=tuple(sorted({*base.card.labels, *(label.stem for label in training)})),
-        training=settings.model_dump(mode="json"),
-        figures=comparison.model_dump(mode="json"),
+        preprocessing=base.card.preprocessing,
+        labels=tuple(sorted({*base.card.labels, *(label.stem for label in trained)})),
+        training={
+            "base_sha256": job.base_sha256,
+            "steps": trial.steps,
+            "share": trial.share,
+            "study": job.study,
+            "protocol": describe_protocol(trained),
+            "content": {label.stem: job.content[label.stem] for label in trained},
+            "apart": [label.stem for label in trial.plan.apart],
+            "settings": job.settings.model_dump(mode="json"),
+        },
+        figures={
+            "verdict": decide(trial.comparison).sentence,
+            **trial.comparison.model_dump(mode="json", exclude={"changed"}),
+        },
     )
-    model = save_model_files(folder, card, encode_weights(network))
-    yield FinetuneDone(model=model.weights, comparison=comparison)
+    return save_model_files(folder, card, encode_weights(trial.network))
 
 
-def hold_out(labels: Sequence[Label], seen: Collection[str] = ()) -> tuple[Sequence[Label], Sequence[Label], HeldOut]:
-    """Labels to train on, labels kept apart to validate on, and what keeps them apart.
-
-    `seen` are the stems of labels that the base model, or one before it, was trained on: they prove nothing. Of two
-    studies or more, the unseen one with the fewest labels is kept apart; of a single study every fifth label, in
-    order of place; with fewer than five labels, or none unseen, nothing is.
-    """
-    in_order = sorted(labels, key=lambda label: label.stem)
-    counts = Counter(label.study for label in in_order)
-    known = {label.study for label in in_order if label.stem in seen}
-    unseen = [study for study, _ in reversed(counts.most_common()) if study not in known]
-    kept: list[Label] = []
-    if len(counts) > 1:
-        kept = [label for label in in_order if unseen and label.study == unseen[0]]
-    elif len(in_order) >= HELD_OUT_EVERY:
-        kept = [label for label in in_order[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] if label.stem not in seen]
-    how: HeldOut = "nothing" if not kept else "patients" if len(counts) > 1 else "slices"
-    return [label for label in labels if label not in kept], kept, how
+def describe_protocol(labels: Sequence[Label]) -> dict[str, str] | None:
+    """The conventions the labels were drawn by, where they are known and one for all."""
+    found = {label.protocol for label in labels}
+    protocol = found.pop() if len(found) == 1 else None
+    return None if protocol is None else protocol.model_dump(mode="json")
 
 
 def choose_settings(labels: int) -> FinetuneSettings:
-    """Short and gentle: more steps for more labels, within three minutes on two cores."""
+    """Few and gentle steps for few labels, within three minutes on two cores for ten."""
     return FinetuneSettings(
-        steps=min(60 + 10 * labels, 240),
+        steps=min(48 + 8 * labels, 160),
         batch=6,
-        rate=5e-5,
+        rate=1e-4,
         warmup=10,
         rehearsal_share=1 / 3,
         freeze_norm=True,
         augmentation=GENTLE,
+        consistency=Consistency(batch=3, weight=0.5, ramp=30, decay=0.98),
     )
 
 
-def score_slices(
-    network: UNet, slices: Slices, preprocessing: Preprocessing, placement: Placement
-) -> Generator[Notice, None, dict[str, float]]:
-    """Dice of each structure, and "mean", over all pixels of the slices, on the network's grid (returned)."""
-    segmenter = Segmenter((network,), preprocessing, placement)
-    predicted = yield from segmenter.predict(cut_middle(slices.images, preprocessing.size).float())
-    labels, truth = predicted.argmax(1), cut_middle(slices.masks, preprocessing.size)
-    dice = {s.name: measure_dice((labels == s).numpy(), (truth == s).numpy()) for s in Structure}
-    known = {structure: value for structure, value in dice.items() if value is not None}
-    return {**known, "mean": sum(known.values()) / max(len(known), 1)}
+def hash_slices(slices: Slices, row: int) -> str:
+    """What tells one prepared label from another: image, mask and weights."""
+    parts = (slices.images[row], slices.masks[row], weigh_all(slices)[row])
+    return hash_bytes(b"".join(part.numpy().tobytes() for part in parts))
+
+
+def hash_study_file(study: StudyFile) -> str:
+    """The hash of the open study."""
+    return hash_study(Cine(np.load(study.images, mmap_mode="r"), study.geometry, Source(study.name)))
 
 
 def _prepare(library: Path, labels: Sequence[Label], preprocessing: Preprocessing) -> Generator[Progress, None, Slices]:

@@ -37,12 +37,27 @@ def augment(
 
     Random numbers come from `generator` (on the CPU) alone, so that a seed gives the same views on every device.
     """
+    views, labels, _ = augment_weighted(images, masks, None, size, settings, generator)
+    return views, labels
+
+
+def augment_weighted(
+    images: Tensor,
+    masks: Tensor,
+    weights: Tensor | None,
+    size: int,
+    settings: Augmentation,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """As `augment`, and the pixels' weights (N, S, S) to (N, size, size), 0 outside of the slice."""
     where = _sample_grid(len(images), images.shape[-1], size, settings, generator).to(images.device)
     views = _sample_images(images, where, settings, generator)
     one_hot = F.one_hot(masks.long(), 4).movedim(-1, 1).float()
     labels = F.grid_sample(one_hot, where, align_corners=False)
     labels[:, 0] += 1 - labels.sum(1)
-    return views, labels.argmax(1)
+    if weights is not None:
+        weights = F.grid_sample(weights[:, None].float(), where, align_corners=False)[:, 0]
+    return views, labels.argmax(1), weights
 
 
 def augment_images(images: Tensor, size: int, settings: Augmentation, generator: torch.Generator) -> Tensor:

@@ -4,10 +4,11 @@ Knows nothing of what is trained: it keeps the state of whatever has a `state_di
 and plain containers.
 """
 
+import errno
 import hashlib
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,9 +17,12 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from glrp_napari.messages import Progress
 from glrp_napari.writing.atomic import write_atomically
 
 CHECKPOINT_EVERY_S = 60.0
+WAIT_FOR_ROOM_S = 0.5
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ANEW = "remove the file to begin anew"
 
 
@@ -80,10 +84,31 @@ class Checkpoint:
             self.save(0, parts)
         return steps
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last writing is `every_s` seconds ago."""
+        return time.monotonic() - self._saved >= self.every_s
+
     def save_when_due(self, steps: int, parts: Mapping[str, Stateful]) -> None:
-        """Write the state after `steps` steps if the last writing is `every_s` seconds ago."""
-        if time.monotonic() - self._saved >= self.every_s:
+        """Write the state after `steps` steps if it is due."""
+        if self.is_due:
             self.save(steps, parts)
+
+    def save_patiently(self, steps: int, parts: Mapping[str, Stateful]) -> Iterator[Progress]:
+        """Write the state; while the disk is full, wait for room, saying so, with the file before kept.
+
+        Any other OSError is raised.
+        """
+        while True:
+            try:
+                return self.save(steps, parts)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+            yield Progress(
+                stage=f"Paused: no room left in {self.path.parent}. Free some, and it goes on", done=0, total=1
+            )
+            time.sleep(WAIT_FOR_ROOM_S)
 
     def save(self, steps: int, parts: Mapping[str, Stateful]) -> None:
         """Write the state after `steps` steps, atomically."""

@@ -1,18 +1,22 @@
-"""The commands that learn and measure: `glrp dataset`, `pretrain`, `finetune`, `study` and `score`."""
+"""The commands that learn and measure: `glrp dataset`, `pretrain`, `finetune`, `refit`, `study` and `score`."""
 
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
 from glrp_napari import messages
 from glrp_napari.device import choose_placement
-from glrp_napari.messages import FinetuneDone, Validated, describe_comparison
-from glrp_napari.models import DEFAULT_MODEL, Architecture, Preprocessing, find_model
-from glrp_napari.progress import show_progress
+from glrp_napari.gate import decide
+from glrp_napari.messages import FinetuneDone, Validated
+from glrp_napari.models import DEFAULT_MODEL, Architecture, Preprocessing, find_base, find_model, list_models
+from glrp_napari.progress import collect, show_progress
+from glrp_napari.reading import read_cine
 from glrp_napari.refine import CrfSettings, Engine
 from glrp_napari.segment import open_model
 from glrp_napari.session import default_session
@@ -35,7 +39,7 @@ Cache = Annotated[Path, typer.Option(help="Folder for preprocessed slices.")]
 
 def register(app: typer.Typer) -> None:
     """Add the training commands to the command line."""
-    for command in (dataset, pretrain, finetune, study, score):
+    for command in (dataset, pretrain, finetune, refit, study, score):
         app.command()(command)
 
 
@@ -92,6 +96,10 @@ def finetune(
     base: Annotated[
         str | None, typer.Option(help="Model or encoder to start from; with --dataset, none: from scratch.")
     ] = None,
+    from_tuned: Annotated[
+        bool,
+        typer.Option(help="With --library: begin at --base itself, fine-tuned or not, not at its base."),
+    ] = False,
     models: Annotated[Path | None, typer.Option(help="Folder for the new model; default: the session's.")] = None,
     device: Device = "auto",
     title: Annotated[str | None, typer.Option(help="With --dataset: the model's title.")] = None,
@@ -118,7 +126,7 @@ def finetune(
     folder = models or default_session().models
     _check_one("--library", library, "--dataset", dataset)
     if dataset is None:
-        _adapt(library or Path(), base or DEFAULT_MODEL, folder, name, device)
+        _adapt(library or Path(), base or DEFAULT_MODEL, folder, name, device, from_tuned)
         return
     parent = find_model(base, [default_session().models, folder]) if base else None
     settings = DatasetFit(
@@ -135,6 +143,27 @@ def finetune(
     place = choose_placement(device)
     _run(fit_dataset(load_dataset(dataset), settings, folder, name, title or name, place, parent, cache))
     console.print(f"{folder / name}.safetensors")
+
+
+def refit(
+    model: Annotated[str, typer.Argument(help="The fine-tuned model.", show_default=False)],
+    library: Annotated[Path | None, typer.Option(help="Its label library; default: the session's.")] = None,
+    study: Annotated[Path | None, typer.Option(help="The study that was open, where its card names one.")] = None,
+    series: Annotated[str | None, typer.Option(help="Of a DICOM folder: which series.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Make a fine-tuned model anew from its card and its labels, and say whether the weights are the same."""
+    from glrp_training.refit import refit as refit_model
+
+    folder = default_session().models
+    found = find_model(model, [folder])
+    base = find_model(found.card.parent or "", [folder, found.weights.parent])
+    with TemporaryDirectory() as scratch:
+        file = _store_study(study, series, Path(scratch)) if study else None
+        labels = library or default_session().labels
+        outcome = collect(refit_model(found, base, labels, choose_placement(device), file))
+    same = "the same weights" if outcome.is_same else "other weights"
+    console.print(f"{found.card.name}: {same}, SHA-256 {outcome.found_sha256}")
 
 
 def study(
@@ -192,6 +221,13 @@ def _run(events: Iterable[messages.Event]) -> None:
             console.print(f"step {event.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in event.dice.items()))
 
 
+def _store_study(path: Path, series: str | None, folder: Path) -> messages.StudyFile:
+    """A study as a job reads it."""
+    cine = read_cine(path, series)
+    np.save(folder / "study.npy", cine.images)
+    return messages.StudyFile(images=folder / "study.npy", geometry=cine.geometry, name=cine.source.name)
+
+
 def _check_one(name: str, value: object, other: str, value_of_other: object) -> None:
     if bool(value) == bool(value_of_other):
         raise ValueError(f"found neither or both of {name} and {other}, expected one of them")
@@ -210,8 +246,10 @@ def _describe_studies(folders: list[Path]) -> Dataset:
     return Dataset(name=", ".join(folder.name for folder in folders), items=items)
 
 
-def _adapt(library: Path, base: str, folder: Path, name: str, device: str) -> None:
-    model = find_model(base, [default_session().models, folder])
+def _adapt(library: Path, base: str, folder: Path, name: str, device: str, from_tuned: bool) -> None:
+    folders = (default_session().models, folder)
+    model = find_model(base, folders)
+    model = model if from_tuned else find_base(model, list_models(*folders))
     for event in show_progress(adapt(library, model, folder, name, choose_placement(device))):
         if isinstance(event, FinetuneDone):
-            console.print(f"{event.model}: {describe_comparison(event.comparison)}")
+            console.print(f"{event.model}: {decide(event.comparison).sentence}")

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from glrp_napari.device import Placement, is_out_of_memory, step_down
-from glrp_napari.messages import Notice, TrainingStep
+from glrp_napari.messages import Notice, Progress, TrainingStep
 from glrp_napari.models import Settings
 from glrp_napari.unet import UNet
-from glrp_training.augment import Augmentation, augment, augment_images
+from glrp_training.augment import Augmentation, augment_images, augment_weighted
 from glrp_training.checkpoint import Checkpoint, Stateful
 from glrp_training.consistency import Consistency, ask_teacher, disturb, follow, make_teacher
 from glrp_training.losses import segmentation_loss
 from glrp_training.optimise import check_finite, schedule, set_rate
 from glrp_training.sampling import draw_epochs, make_generator
-from glrp_training.slices import Slices
+from glrp_training.slices import Slices, join_slices, take_slices
 
 
 class FinetuneSettings(Settings):
@@ -66,11 +66,12 @@ def finetune(
     settings: FinetuneSettings,
     placement: Placement,
     checkpoint: Checkpoint | None = None,
-) -> Iterator[TrainingStep | Notice]:
+) -> Iterator[TrainingStep | Progress | Notice]:
     """Train `network` in place, an event after each step; with a checkpoint it goes on where that ends.
 
     Each batch depends on the seed and the step alone. Ceasing to iterate leaves the network as it is after the last
-    step. Out of memory: fewer slices at once, then the CPU, each with a notice. Raises NotFiniteError.
+    step; closing the generator stores the checkpoint. Out of memory: fewer slices at once, then the CPU, each with a
+    notice. A full disk: it waits, and says so. Raises NotFiniteError.
     """
     learner = _Learner(network, settings, placement, semi=material.unlabelled is not None)
     first = checkpoint.begin(learner.parts) if checkpoint else 0
@@ -81,15 +82,19 @@ def finetune(
         while (loss := learner.try_step(batch, step, material.size)) is None:
             yield Notice(text=learner.step_down())
         left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
-        yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
-        if checkpoint:
-            checkpoint.save_when_due(step + 1, learner.parts)
+        try:
+            yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
+        except GeneratorExit:
+            if checkpoint:
+                checkpoint.save(step + 1, learner.parts)
+            raise
+        if checkpoint and checkpoint.is_due:
+            yield from checkpoint.save_patiently(step + 1, learner.parts)
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    images: Tensor
-    masks: Tensor
+    slices: Slices
     unlabelled: Tensor | None
 
 
@@ -111,7 +116,7 @@ class _Learner:
         return {**known, "teacher": self.teacher} if self.teacher else known
 
     def try_step(self, batch: _Batch, step: int, size: int) -> float | None:
-        """One optimisation step and its loss; None, with nothing changed, where memory ran out."""
+        """One optimisation step and its loss on labels; None, with nothing changed, where memory ran out."""
         try:
             return self._take_step(batch, step, size)
         except (RuntimeError, MemoryError) as error:
@@ -132,9 +137,9 @@ class _Learner:
     def _take_step(self, batch: _Batch, step: int, size: int) -> float:
         settings, generator = self.settings, make_generator(self.settings.seed, step)
         self.optimiser.zero_grad(set_to_none=True)
-        images, masks = batch.images.to(self.placement.device), batch.masks.to(self.placement.device)
-        views, labels = augment(images, masks, size, settings.augmentation, generator)
-        loss = self._add_gradients(views, labels, None, 1.0)
+        slices = batch.slices.to(self.placement.device)
+        views = augment_weighted(slices.images, slices.masks, slices.weights, size, settings.augmentation, generator)
+        loss = self._add_gradients(*views, 1.0)
         if self.teacher is not None and batch.unlabelled is not None:
             unlabelled = batch.unlabelled.to(self.placement.device)
             weak = augment_images(
@@ -143,7 +148,7 @@ class _Learner:
             with self._autocast():
                 answers = ask_teacher(self.teacher, weak, settings.consistency.threshold)
             strong = disturb(weak, *answers, settings.consistency.cutmix, generator)
-            loss += self._add_gradients(*strong, settings.consistency.weight * min(1, step / settings.consistency.ramp))
+            self._add_gradients(*strong, settings.consistency.weight * min(1, step / settings.consistency.ramp))
         self._update_weights()
         if self.teacher is not None:
             follow(self.teacher, self.network, settings.consistency.decay, step)
@@ -192,13 +197,12 @@ def _draw_batch(material: Material, settings: FinetuneSettings, step: int) -> _B
     """Labelled slices, rehearsal slices among them, and unlabelled ones."""
     extra = round(settings.batch * settings.rehearsal_share) if material.rehearsal is not None else 0
     own = draw_epochs(len(material.slices), settings.batch - extra, settings.seed, step)
-    images, masks = [material.slices.images[own]], [material.slices.masks[own]]
+    parts = [take_slices(material.slices, own)]
     if material.rehearsal is not None and extra:
         more = draw_epochs(len(material.rehearsal), extra, settings.seed + 1, step)
-        images.append(material.rehearsal.images[more])
-        masks.append(material.rehearsal.masks[more])
+        parts.append(take_slices(material.rehearsal, more))
     unlabelled = None
     if material.unlabelled is not None:
         among = draw_epochs(len(material.unlabelled), settings.consistency.batch, settings.seed + 2, step)
         unlabelled = material.unlabelled[among]
-    return _Batch(torch.cat(images), torch.cat(masks), unlabelled)
+    return _Batch(join_slices(parts), unlabelled)

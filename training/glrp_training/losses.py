@@ -19,7 +19,8 @@ SHORTEST = 1e-4
 def segmentation_loss(logits: Tensor, labels: Tensor, dice_weight: float = 1.0, where: Tensor | None = None) -> Tensor:
     """Mean cross-entropy −Σ_c y_c log p_c plus `dice_weight` times one minus soft Dice.
 
-    `logits` (N, C, H, W), `labels` (N, H, W) integer. Pixels outside `where` (N, H, W) count nothing in either term.
+    `logits` (N, C, H, W), `labels` (N, H, W) integer. `where` (N, H, W) says how much each pixel
+    counts in either term: 0 or false is nothing.
     Computed in float32 whatever the logits' type.
     """
     logits = logits.float()
@@ -31,10 +32,10 @@ def soft_dice_loss(logits: Tensor, labels: Tensor, where: Tensor | None = None) 
     """One minus the soft Dice over the whole batch, averaged over the classes without background (Milletari 2016)."""
     probabilities = logits.softmax(1)[:, 1:]
     truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)[:, 1:].to(probabilities)
+    overlap, total = probabilities * truth, probabilities + truth
     if where is not None:
-        probabilities, truth = probabilities * where[:, None], truth * where[:, None]
-    overlap = (probabilities * truth).sum((0, 2, 3))
-    total = (probabilities + truth).sum((0, 2, 3))
+        overlap, total = overlap * where[:, None], total * where[:, None]
+    overlap, total = overlap.sum((0, 2, 3)), total.sum((0, 2, 3))
     return 1 - ((2 * overlap + 1) / (total + 1)).mean()
 
 

@@ -12,11 +12,12 @@ def measure_dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float | None:
 
 
 def measure_distances(
-    a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: tuple[float, float, float]
+    a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: tuple[float, ...]
 ) -> tuple[float | None, float | None, float | None]:
     """Hausdorff distance, HD95 (the larger directed 95th percentile) and ASSD in mm; None if a mask is empty.
 
-    A surface is the mask minus its 6-connected erosion; voxels at the volume's border count as surface.
+    Masks are volumes, or single slices with the spacing of two axes. A surface is the mask minus its erosion by face
+    neighbours; voxels at the border count as surface.
     """
     if not a.any() or not b.any():
         return None, None, None

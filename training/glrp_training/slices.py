@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from glrp_napari.cine import Mask
-from glrp_napari.library import Label, load_slice
+from glrp_napari.library import Label, State, load_before, load_slice
 from glrp_napari.models import Preprocessing
 from glrp_napari.phantom import make_phantom
 from glrp_napari.preprocess import (
@@ -32,18 +33,30 @@ from glrp_training.dataset import Item
 
 CLASSES = 4
 MARGIN = 64
+ACCEPTED_WEIGHT, CHANGED_WEIGHT = 0.3, 3.0
+"""How much a pixel counts that a person looked at and left, and one that a person changed; others of a corrected
+slice count 1. Ours."""
 Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """N labelled slices: `images` (N, S, S) float16, z-scored, and their `masks` (N, S, S) uint8."""
+    """N labelled slices: `images` (N, S, S) float16, z-scored, and their `masks` (N, S, S) uint8.
+
+    `weights` (N, S, S) float16 say how much each pixel counts; None: all the same.
+    """
 
     images: Tensor
     masks: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def to(self, device: torch.device) -> "Slices":
+        """The same on a device."""
+        weights = None if self.weights is None else self.weights.to(device)
+        return Slices(self.images.to(device), self.masks.to(device), weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +78,21 @@ def join_slices(parts: Iterable[Slices]) -> Slices:
     found = list(parts)
     if not found:
         raise ValueError("found no labelled slices, expected at least one")
-    return Slices(torch.cat([part.images for part in found]), torch.cat([part.masks for part in found]))
+    images, masks = torch.cat([part.images for part in found]), torch.cat([part.masks for part in found])
+    if all(part.weights is None for part in found):
+        return Slices(images, masks)
+    return Slices(images, masks, torch.cat([weigh_all(part) for part in found]))
+
+
+def take_slices(slices: Slices, chosen: Tensor) -> Slices:
+    """The slices of these indices, or where a mask of them is true."""
+    weights = None if slices.weights is None else slices.weights[chosen]
+    return Slices(slices.images[chosen], slices.masks[chosen], weights)
+
+
+def weigh_all(slices: Slices) -> Tensor:
+    """The slices' weights, ones where they have none."""
+    return slices.weights if slices.weights is not None else torch.ones_like(slices.images)
 
 
 def load_item(item: Item, label_map: dict[int, int]) -> tuple[NDArray[np.float32], Mask, Spacing]:
@@ -101,11 +128,25 @@ def prepare_cine(frames: NDArray[Any], spacing_mm: Spacing, settings: Preprocess
 
 
 def prepare_label(folder: Path, label: Label, settings: Preprocessing) -> Slices:
-    """One slice of the user's library."""
+    """One slice of the user's library, each pixel with the weight that `weigh_pixels` gives it."""
     image, mask, geometry = load_slice(folder, label)
     normal = normalise(image, label.frame_mean, label.frame_std)
     pixel_mm = geometry.spacing_mm[1:]
-    return _cut(normal[None], mask[None], pixel_mm, settings, find_centre(mask, pixel_mm))
+    cut = _cut(normal[None], mask[None], pixel_mm, settings, centre := find_centre(mask, pixel_mm))
+    weights = weigh_pixels(label.state, mask, load_before(folder, label))
+    grid = _make_grid(mask.shape, pixel_mm, settings, centre)
+    return Slices(cut.images, cut.masks, to_grid(torch.from_numpy(weights[None]), grid).half())
+
+
+def weigh_pixels(state: State, mask: Mask, before: Mask | None) -> NDArray[np.float32]:
+    """How much each pixel (Y, X) of a label counts: an accepted slice little, a corrected one fully, what a person
+    changed in it (and the pixels beside that) the most. `before` is the model's answer; None: unknown.
+    """
+    if state == "accepted":
+        return np.full(mask.shape, ACCEPTED_WEIGHT, np.float32)
+    changed = np.zeros(mask.shape, bool) if before is None else mask != before
+    beside = ndimage.binary_dilation(changed)
+    return np.where(beside, np.float32(CHANGED_WEIGHT), np.float32(1))
 
 
 def find_centre(mask: Mask, pixel_mm: tuple[float, float]) -> tuple[float, float]:

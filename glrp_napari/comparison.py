@@ -1,0 +1,158 @@
+"""What was found when a fine-tuned model was measured against the model it came from.
+
+Plain frozen values that travel in a message and stay in the model's card. Knows no network; what follows from them is
+`gate`'s to say.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+HeldOut = Literal["patients", "slices", "nothing"]
+
+
+class Found(BaseModel):
+    """Base of the values: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scores(Found):
+    """One model on a patient's held-out slices, by structure: Dice, HD95 in mm, and areas.
+
+    `area_cm2` is the mean area a slice, `area_error_cm2` the mean of its absolute error against the labels. HD95 has
+    no value where the structure was never found on both sides.
+    """
+
+    dice: dict[str, float] = Field(default_factory=dict)
+    hd95_mm: dict[str, float] = Field(default_factory=dict)
+    area_cm2: dict[str, float] = Field(default_factory=dict)
+    area_error_cm2: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def mean_dice(self) -> float:
+        """The mean over structures; 0 where nothing was scored."""
+        return mean(self.dice.values()) or 0.0
+
+
+class Heart(Found):
+    """Left-ventricular volumes in ml, ejection fraction in % and mass in g."""
+
+    edv_ml: float
+    esv_ml: float
+    ef_percent: float
+    mass_g: float
+
+
+class PatientComparison(Found):
+    """Base and candidate on the held-out corrected slices of one patient (a study's hash).
+
+    The hearts are there where end-diastole and end-systole are fully labelled: by the labels, and by each model.
+    """
+
+    study: str
+    slices: int
+    base: Scores
+    candidate: Scores
+    labelled_heart: Heart | None = None
+    base_heart: Heart | None = None
+    candidate_heart: Heart | None = None
+
+    @property
+    def gain(self) -> float:
+        """How much the mean Dice rose."""
+        return self.candidate.mean_dice - self.base.mean_dice
+
+
+class Anchor(Found):
+    """Whether the candidate forgot what the base knew.
+
+    Mean Dice on phantoms that no training saw, and the Dice between both models' answers on unlabelled slices where
+    the base is sure; None where there was no study open, or none of its slices the base was sure of.
+    """
+
+    base_phantoms: float
+    candidate_phantoms: float
+    agreement: float | None = None
+    slices: int = 0
+
+    @property
+    def drop(self) -> float:
+        """How much the Dice on phantoms fell."""
+        return self.base_phantoms - self.candidate_phantoms
+
+
+class SliceChange(Found):
+    """One held-out slice before and after; `picture` is an .npz file with `image`, `label`, `before` and `after`."""
+
+    study: str
+    frame: int
+    slice: int
+    before: float
+    after: float
+    picture: Path | None = None
+
+
+class Comparison(Found):
+    """Base and candidate on corrected slices that the training of what is compared did not see, and on the anchor.
+
+    `held_out` says what kept those apart: other patients, other slices of the one patient, or nothing (then there
+    are no patients here). `trained` labels were learned from. `complete` is false when the checks were cut short.
+    """
+
+    held_out: HeldOut
+    trained: int = 0
+    patients: tuple[PatientComparison, ...] = ()
+    anchor: Anchor | None = None
+    changed: tuple[SliceChange, ...] = ()
+    complete: bool = True
+
+    @property
+    def slices(self) -> int:
+        """How many slices were compared."""
+        return sum(patient.slices for patient in self.patients)
+
+    @property
+    def base(self) -> float:
+        """The base's mean Dice, every patient counting the same."""
+        return mean(patient.base.mean_dice for patient in self.patients) or 0.0
+
+    @property
+    def candidate(self) -> float:
+        """The candidate's mean Dice, every patient counting the same."""
+        return mean(patient.candidate.mean_dice for patient in self.patients) or 0.0
+
+
+class Spread(NamedTuple):
+    """How far two expert readers are apart on one measure: the range found between pairs of them."""
+
+    name: str
+    field: str
+    unit: str
+    low: float
+    high: float
+
+
+READERS = (
+    Spread("EDV", "edv_ml", "ml", 15.2, 28.4),
+    Spread("ESV", "esv_ml", "ml", 14.0, 21.5),
+    Spread("EF", "ef_percent", "%", 4.6, 7.5),
+    Spread("mass", "mass_g", "g", 20.2, 34.5),
+)
+"""Seven core laboratories on fifteen cines: inter-reader agreement (Suinesiaputra et al., J Cardiovasc Magn Reson
+17:63, 2015, doi 10.1186/s12968-015-0170-9, abstract)."""
+
+
+def mean(values: Iterable[float]) -> float | None:
+    """The mean; None of nothing."""
+    found = list(values)
+    return sum(found) / len(found) if found else None
+
+
+def mean_by_structure(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each key over the rows that have it."""
+    known = list(rows)
+    keys = dict.fromkeys(key for row in known for key in row)
+    return {key: sum(row[key] for row in known if key in row) / sum(key in row for row in known) for key in keys}

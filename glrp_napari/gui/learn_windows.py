@@ -1,0 +1,57 @@
+"""The windows that Learn opens on demand, "Did it help?" and "Models", and what is done in them."""
+
+from pathlib import Path
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
+
+from glrp_napari.gui.comparing import ComparisonWindow
+from glrp_napari.gui.model_window import ModelWindow
+from glrp_napari.gui.snapshot import Snapshot
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.model_files import export_model, import_model
+from glrp_napari.models import Model
+
+
+class LearnWindows(QObject):
+    """Opens the windows; each exists at most once."""
+
+    def __init__(self, workplace: Workplace, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._workplace, self._parent = workplace, parent
+        self.comparison: ComparisonWindow | None = None
+        self.models: ModelWindow | None = None
+
+    def draw(self, now: Snapshot) -> None:
+        """Keep the list of models up to date."""
+        if self.models is not None:
+            self.models.draw(now.models, now.model)
+
+    def show_comparison(self) -> None:
+        """Did it help?"""
+        now = self._workplace.now
+        if now.comparison is None:
+            return
+        if self.comparison is not None:
+            self.comparison.close()
+        self.comparison = ComparisonWindow(now.candidate, now.comparison, self._parent)
+        self.comparison.show()
+
+    def show_models(self) -> None:
+        """All models."""
+        if self.models is None:
+            self.models = ModelWindow(self._parent)
+            self.models.use_wanted.connect(self._workplace.choose_model)
+            self.models.export_wanted.connect(self._on_export)
+            self.models.import_wanted.connect(self._on_import)
+        self.draw(self._workplace.now)
+        self.models.show()
+        self.models.raise_()
+
+    def _on_export(self, model: Model, path: Path) -> None:
+        place = self._workplace
+        place.writers.run(lambda: export_model(model, path), lambda _none: None, place.tell)
+
+    def _on_import(self, path: Path) -> None:
+        place, folder = self._workplace, self._workplace.now.session.models
+        place.writers.run(lambda: import_model(path, folder), lambda _model: place.list_session(), place.tell)

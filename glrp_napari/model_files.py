@@ -1,0 +1,102 @@
+"""A model as one file to hand on: a .zip, not compressed, of its weights and its card.
+
+Nothing in it is trusted: names, sizes, hash and the tensors' names and shapes are checked before anything is written,
+and nothing is ever unpickled. Knows no network: the full check is `weights`', when the model is opened.
+"""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from glrp_napari.models import Card, Model, ModelError, hash_bytes, name_version, save_model_files
+from glrp_napari.writing.atomic import write_atomically
+
+MAX_BYTES = 1_000_000_000
+MAX_CARD_BYTES = 10_000_000
+MAX_HEADER_BYTES = 10_000_000
+MAX_TENSORS = 10_000
+_CARD, _WEIGHTS = ".json", ".safetensors"
+
+
+def export_model(model: Model, path: Path) -> None:
+    """Write a model to a .zip. Raises ModelError where the weights are not those its card describes, OSError."""
+    weights = model.weights.read_bytes()
+    _check_hash(model.weights, weights, model.card)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for suffix, data in ((_CARD, model.card.model_dump_json(indent=2).encode()), (_WEIGHTS, weights)):
+            archive.writestr(zipfile.ZipInfo(f"{model.card.name}{suffix}"), data)
+    write_atomically(path, packed.getvalue())
+
+
+def import_model(path: Path, folder: Path) -> Model:
+    """Take a model from a .zip into a folder; where its name is taken there by another one, under a free version of it.
+
+    Raises ModelError for anything but a card and the weights it describes.
+    """
+    card, weights = _unpack(path)
+    _check_hash(path, weights, card)
+    _check_header(path, weights, card)
+    there = folder / f"{card.name}{_WEIGHTS}"
+    if there.exists() and hash_bytes(there.read_bytes()) != card.weights_sha256:
+        card = card.model_copy(update={"name": name_version(card.name, folder)})
+    return save_model_files(folder, card, weights)
+
+
+def _unpack(path: Path) -> tuple[Card, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {Path(info.filename).suffix: info for info in archive.infolist()}
+            names = [info.filename for info in archive.infolist()]
+            plain = all("/" not in name and "\\" not in name and ".." not in name for name in names)
+            if len(names) != 2 or set(members) != {_CARD, _WEIGHTS} or not plain:
+                raise ModelError(f"{path}: found {names[:4]}, expected one card (.json) and its weights (.safetensors)")
+            _check_size(path, members[_CARD].file_size, MAX_CARD_BYTES)
+            _check_size(path, members[_WEIGHTS].file_size, MAX_BYTES)
+            card = Card.model_validate_json(archive.read(members[_CARD]))
+            return card, archive.read(members[_WEIGHTS])
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{path}: found {error}, expected a model exported as .zip") from None
+    except ValidationError as error:
+        raise ModelError(f"{path}: {error.errors()[0]['msg']}, expected a model card of format 1") from None
+
+
+def _check_size(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise ModelError(f"{path}: found {size} bytes, expected at most {most}")
+
+
+def _check_hash(path: Path, weights: bytes, card: Card) -> None:
+    found = hash_bytes(weights)
+    if found != card.weights_sha256:
+        raise ModelError(f"{path}: found SHA-256 {found[:12]}…, expected {card.weights_sha256[:12]}… as its card says")
+
+
+def _check_header(path: Path, weights: bytes, card: Card) -> None:
+    """The tensors' names and shapes at both ends of the network: its first filters and its classes."""
+    length = int.from_bytes(weights[:8], "little")
+    if length > min(MAX_HEADER_BYTES, len(weights) - 8):
+        raise ModelError(f"{path}: found a header of {length} bytes, expected a safetensors file")
+    try:
+        header: dict[str, Any] = json.loads(weights[8 : 8 + length])
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ModelError(f"{path}: found no header, expected a safetensors file") from None
+    if len(shapes) > MAX_TENSORS:
+        raise ModelError(f"{path}: found {len(shapes)} tensors, expected those of a network (at most {MAX_TENSORS})")
+    for name, shape in _list_ends(card).items():
+        if shapes.get(name) != shape:
+            raise ModelError(f"{path}: {name}: found {shapes.get(name)}, expected {shape} as its card says")
+
+
+def _list_ends(card: Card) -> dict[str, tuple[int, ...]]:
+    width, classes = card.architecture.width, card.architecture.classes
+    if card.role == "encoder":
+        return {"blocks.0.0.weight": (width, 1, 3, 3)}
+    ends = {"encoder.blocks.0.0.weight": (width, 1, 3, 3), "decoder.head.weight": (classes, width, 1, 1)}
+    members = card.members or ("",)
+    return {f"{member}.{name}" if member else name: shape for member in members for name, shape in ends.items()}

@@ -1,0 +1,144 @@
+"""Fine-tuning in the window: taken, refused, interrupted, left running; the windows it opens."""
+
+import json
+from pathlib import Path
+
+import pytest
+from glrp_napari import models
+from glrp_napari.gui import jobs, learning, leaving
+from glrp_napari.messages import decode_request
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from tests.gui.conftest import Window, close_window, make_cine, make_window
+
+
+def make_labelled(folder: Path, mode: str, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
+    """A window with one corrected slice."""
+    monkeypatch.setattr(models, "find_resources", lambda: model_folder)
+    window = make_window(folder, mode)
+    window.open(make_cine())
+    window.press(Qt.Key.Key_G)
+    window.drag((20, 8), (20, 14))
+    window.press(Qt.Key.Key_K)
+    window.settle()
+    return window
+
+
+def test_a_better_model_is_in_use_and_one_can_go_back(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
+    learn, place = window.dock.learn, window.dock.workplace
+    window.click(learn.button)
+    window.settle()
+    assert place.now.model == "my-labels-1"
+    assert learn.switch.text() == "Back to base"
+    window.click(learn.switch)
+    window.settle()
+    assert place.now.model == "base"
+
+    window.click(learn.compare)
+    comparison = window.dock.windows.comparison
+    assert comparison is not None
+    assert comparison.isVisible()
+    assert "It helped" in comparison.sentence.text()
+    texts = [comparison.table.item(row, 1).text() for row in range(comparison.table.rowCount())]
+    assert texts[:2] == ["RV Dice", "RV area off by"]
+    now = comparison.after.pixmap().toImage()
+    QTest.keyClick(comparison.slices, Qt.Key.Key_F)
+    assert comparison.captions[1].text() == "Before"
+    assert comparison.after.pixmap().toImage() != now
+    QTest.keyClick(comparison.slices, Qt.Key.Key_F)
+    assert comparison.after.pixmap().toImage() == now
+    QTest.keyClick(comparison.slices, Qt.Key.Key_Down)
+    assert comparison.slices.currentRow() == 1
+
+    window.click(learn.models)
+    listed = window.dock.windows.models
+    assert listed is not None
+    names = [listed.list.item(i).text() for i in range(listed.list.count())]
+    assert names == ["base  (in use)", "my-labels-1"]
+    listed.list.setCurrentRow(1)
+    window.click(listed.use)
+    window.settle()
+    assert place.now.model == "my-labels-1"
+    listed.export_wanted.emit(place.find_model(), tmp_path / "out.zip")
+    window.settle()
+    assert (tmp_path / "out.zip").exists()
+    close_window(window)
+
+
+def test_a_worse_model_is_not_taken_and_the_reason_is_given(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_labelled(tmp_path, "worse", model_folder, monkeypatch)
+    learn, place = window.dock.learn, window.dock.workplace
+    window.click(learn.button)
+    window.settle()
+    assert place.now.model == "base"
+    assert "not in use. It did not help: Dice 0.800 before, 0.700 now" in learn.outcome.text()
+    assert learn.switch.text() == "Use it anyway"
+    window.click(learn.switch)
+    window.settle()
+    assert place.now.model == "my-labels-1"
+    assert "because you chose so" in learn.outcome.text()
+    close_window(window)
+
+
+def test_fault_7_after_a_crash_it_can_be_resumed_or_given_up(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_WORKER_LOG", str(tmp_path / "request"))
+    job = tmp_path / "models/unfinished/job.json"
+    job.parent.mkdir(parents=True)
+    job.write_text("{}")
+    window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
+    learn = window.dock.learn
+    assert learn.resume.isVisibleTo(window.dock)
+    window.click(learn.resume)
+    window.settle()
+    assert json.loads((tmp_path / "request").read_text())["resume"] is True
+    window.click(learn.discard)
+    window.settle()
+    assert not job.exists()
+    assert not learn.resume.isVisibleTo(window.dock)
+    close_window(window)
+
+
+@pytest.mark.parametrize("answer", ["stop", "go on", "stay"])
+def test_fault_10_closing_asks(
+    answer: str, tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(leaving, "ask", lambda _window: answer)
+    monkeypatch.setattr(learning, "start_alone", started.append)
+    window = make_labelled(tmp_path, "slow", model_folder, monkeypatch)
+    window.click(window.dock.learn.button)
+    job = tmp_path / "models/unfinished/job.json"
+    job.parent.mkdir(parents=True, exist_ok=True)
+    job.write_text("{}")
+    closed: list[bool] = []
+    window.dock.destroyed.connect(lambda: closed.append(True))
+    window.viewer.window._qt_window.close()
+    QApplication.sendPostedEvents()
+    QApplication.processEvents()
+    assert bool(closed) == (answer != "stay")
+    assert bool(started) == (answer == "go on")
+    if started:
+        assert decode_request(started[0].read_bytes()).resume is True
+    if answer == "stay":
+        close_window(window)
+
+
+def test_fault_9_a_silent_job_is_told_of(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "QUIET_MS", 300)
+    window = make_labelled(tmp_path, "hang", model_folder, monkeypatch)
+    window.click(window.dock.learn.button)
+    window.wait(lambda: "it may hang" in window.dock._notice_text.text())
+    window.click(window.dock.learn.progress.button)
+    window.settle()
+    assert not window.dock.workplace.now.job
+    close_window(window)

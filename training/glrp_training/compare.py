@@ -1,0 +1,199 @@
+"""Base and candidate on labelled slices, on the labels' native grid: what `gate` decides by and the window shows."""
+
+import io
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glrp_napari.cine import Geometry, Mask, Structure
+from glrp_napari.comparison import Heart, PatientComparison, Scores, SliceChange
+from glrp_napari.library import Label, load_slice
+from glrp_napari.measure import MYOCARDIUM_G_PER_ML
+from glrp_napari.messages import Notice
+from glrp_napari.models import Preprocessing
+from glrp_napari.preprocess import Grid, from_grid, normalise, to_grid
+from glrp_napari.segment import Segmenter
+from glrp_napari.writing.atomic import write_atomically
+from glrp_training.overlap import measure_dice, measure_distances
+from glrp_training.slices import find_centre
+
+STRUCTURES = tuple(Structure)
+MAX_SHOWN = 8
+"""So many of the slices that changed most are shown."""
+PICTURE_MARGIN = 24
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One labelled slice with both models' answers, all (Y, X)."""
+
+    label: Label
+    image: Image
+    mask: Mask
+    geometry: Geometry
+    base: Mask
+    candidate: Mask
+
+
+def predict_labels(
+    model: Segmenter, library: Path, labels: Sequence[Label]
+) -> Generator[Notice, None, dict[str, Mask]]:
+    """A model's answers (Y, X) on the native grid, by the labels' stems."""
+    answers = {}
+    for label in labels:
+        image, mask, geometry = load_slice(library, label)
+        grid = _lay_grid(mask, geometry, model.preprocessing)
+        normal = normalise(image, label.frame_mean, label.frame_std)
+        predicted = yield from model.predict(to_grid(torch.from_numpy(normal[None]), grid))
+        answers[label.stem] = from_grid(predicted, grid)[0].argmax(0).to(torch.uint8).numpy()
+    return answers
+
+
+def judge(
+    library: Path, labels: Iterable[Label], base: Mapping[str, Mask], candidate: Mapping[str, Mask]
+) -> list[Judged]:
+    """The labelled slices with both answers."""
+    judged = []
+    for label in labels:
+        image, mask, geometry = load_slice(library, label)
+        judged.append(Judged(label, image, mask, geometry, base[label.stem], candidate[label.stem]))
+    return judged
+
+
+def compare_patients(judged: Sequence[Judged]) -> tuple[PatientComparison, ...]:
+    """Scores by patient on the corrected slices; hearts from all of them, where ED and ES are fully labelled."""
+    by_study: defaultdict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        by_study[one.label.study].append(one)
+    found = []
+    for study, slices in by_study.items():
+        corrected = [one for one in slices if one.label.state == "corrected"]
+        if corrected:
+            base = score_slices([one.base for one in corrected], corrected)
+            candidate = score_slices([one.candidate for one in corrected], corrected)
+            hearts = measure_hearts(slices)
+            found.append(
+                PatientComparison(study=study, slices=len(corrected), base=base, candidate=candidate, **hearts)
+            )
+    return tuple(found)
+
+
+def score_slices(answers: Sequence[Mask], truth: Sequence[Judged]) -> Scores:
+    """One model on a patient's slices: Dice over all their pixels, the rest as means over slices."""
+    dice, hd95, areas, errors = {}, {}, {}, {}
+    for structure in STRUCTURES:
+        pairs = [(answer == structure, one.mask == structure) for answer, one in zip(answers, truth, strict=True)]
+        both = [np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1)]
+        if (value := measure_dice(*both)) is None:
+            continue
+        dice[structure.name] = value
+        pixel_cm2 = [float(np.prod(one.geometry.spacing_mm[1:])) / 100 for one in truth]
+        found = [(float(a.sum()) * cm2, float(b.sum()) * cm2) for (a, b), cm2 in zip(pairs, pixel_cm2, strict=True)]
+        areas[structure.name] = float(np.mean([a for a, _ in found]))
+        errors[structure.name] = float(np.mean([abs(a - b) for a, b in found]))
+        distances = [
+            measure_distances(a, b, one.geometry.spacing_mm[1:])[1] for (a, b), one in zip(pairs, truth, strict=True)
+        ]
+        if known := [value for value in distances if value is not None]:
+            hd95[structure.name] = float(np.mean(known))
+    return Scores(dice=dice, hd95_mm=hd95, area_cm2=areas, area_error_cm2=errors)
+
+
+def measure_hearts(slices: Sequence[Judged]) -> dict[str, Heart | None]:
+    """The LV by the labels and by each model, where two frames are labelled from end to end; else nothing.
+
+    End diastole and end systole are those of the labels.
+    """
+    frames: defaultdict[int, list[Judged]] = defaultdict(list)
+    for one in slices:
+        frames[one.label.frame].append(one)
+    full = {frame: found for frame, found in frames.items() if len(found) == found[0].label.slices}
+    volumes = {frame: _sum_ml([one.mask for one in found], found, Structure.LV) for frame, found in full.items()}
+    if len(volumes) < 2 or max(volumes.values()) == 0:
+        return {}
+    ed, es = max(volumes, key=volumes.__getitem__), min(volumes, key=volumes.__getitem__)
+    sides = {"labelled_heart": "mask", "base_heart": "base", "candidate_heart": "candidate"}
+    return {name: _measure_heart(full[ed], full[es], side) for name, side in sides.items()}
+
+
+def rank_changes(judged: Sequence[Judged], folder: Path | None) -> tuple[SliceChange, ...]:
+    """The corrected slices whose Dice changed most, with pictures where there is a folder for them."""
+    rated = [
+        (rate_slice(one.base, one.mask), rate_slice(one.candidate, one.mask), one)
+        for one in judged
+        if one.label.state == "corrected"
+    ]
+    rated.sort(key=lambda row: -abs(row[1] - row[0]))
+    return tuple(
+        SliceChange(
+            study=one.label.study,
+            frame=one.label.frame,
+            slice=one.label.slice,
+            before=before,
+            after=after,
+            picture=save_picture(folder / f"change-{i}.npz", one) if folder else None,
+        )
+        for i, (before, after, one) in enumerate(rated[:MAX_SHOWN])
+    )
+
+
+def rate_slice(answer: Mask, truth: Mask) -> float:
+    """Mean Dice over the structures that either side has; 1 where neither has any."""
+    dice = [measure_dice(answer == s, truth == s) for s in STRUCTURES]
+    known = [value for value in dice if value is not None]
+    return float(np.mean(known)) if known else 1.0
+
+
+def save_picture(path: Path, one: Judged) -> Path:
+    """The slice around the heart as .npz: `image` (grey levels), `label`, `before` and `after`; returns the path."""
+    heart = (one.mask > 0) | (one.base > 0) | (one.candidate > 0)
+    box = _find_box(heart) if heart.any() else (slice(None), slice(None))
+    masks = (one.mask[box], one.base[box], one.candidate[box])
+    return save_arrays(path, one.image[box], *masks, one.geometry.spacing_mm[1:])
+
+
+def save_arrays(
+    path: Path, image: Image, label: Mask, before: Mask, after: Mask, pixel_mm: tuple[float, float]
+) -> Path:
+    """As `save_picture`, from arrays (Y, X)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    low, high = np.percentile(image, (1, 99))
+    grey = (np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
+    packed = io.BytesIO()
+    np.savez(packed, image=grey, label=label, before=before, after=after, pixel_mm=np.asarray(pixel_mm))
+    write_atomically(path, packed.getvalue())
+    return path
+
+
+def _lay_grid(mask: Mask, geometry: Geometry, settings: Preprocessing) -> Grid:
+    """The network's square over what is labelled."""
+    y, x = mask.shape
+    pixel_mm = geometry.spacing_mm[1:]
+    return Grid((y, x), pixel_mm, settings.size, settings.spacing_mm, find_centre(mask, pixel_mm))
+
+
+def _measure_heart(ed: list[Judged], es: list[Judged], side: str) -> Heart:
+    edv, esv = (_sum_ml([getattr(one, side) for one in frame], frame, Structure.LV) for frame in (ed, es))
+    mass = _sum_ml([getattr(one, side) for one in ed], ed, Structure.MYO) * MYOCARDIUM_G_PER_ML
+    return Heart(edv_ml=edv, esv_ml=esv, ef_percent=100 * (edv - esv) / edv if edv else 0.0, mass_g=mass)
+
+
+def _sum_ml(masks: Sequence[Mask], slices: Sequence[Judged], structure: Structure) -> float:
+    return sum(
+        float(np.count_nonzero(mask == structure)) * one.geometry.voxel_ml
+        for mask, one in zip(masks, slices, strict=True)
+    )
+
+
+def _find_box(heart: NDArray[np.bool_]) -> tuple[slice, slice]:
+    y, x = (
+        slice(max(0, int(where.min()) - PICTURE_MARGIN), int(where.max()) + PICTURE_MARGIN + 1)
+        for where in np.nonzero(heart)
+    )
+    return y, x

@@ -1,0 +1,157 @@
+"""What the base model already knows, so that fine-tuning keeps it: slices to rehearse, and others to test it on.
+
+Phantoms, whose truth is known, and the base's own answers on unlabelled slices of the open study where it is sure.
+"""
+
+from collections.abc import Collection, Generator, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glrp_napari.cine import Cine, Source, Structure, hash_study
+from glrp_napari.library import Label
+from glrp_napari.messages import Notice, Progress, StudyFile
+from glrp_napari.models import Preprocessing
+from glrp_napari.phantom import make_phantom, sample_anatomy
+from glrp_napari.segment import Segmenter
+from glrp_training.overlap import measure_dice
+from glrp_training.score import FIRST_HELD_OUT_SEED
+from glrp_training.slices import (
+    Slices,
+    cut_middle,
+    join_slices,
+    prepare_cine,
+    prepare_frame,
+    prepare_phantoms,
+    take_slices,
+)
+
+REHEARSAL_SEEDS = range(10_000, 10_004)
+TEST_SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 3)
+TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 104)
+"""Phantoms that no training sees: to test a model on, and to try on how far it may go."""
+SAMPLED_FRAMES = 6
+MAX_SAMPLED = 60
+"""Unlabelled slices that take part at most, half of them to learn from and half to test on."""
+SURE = 0.9
+"""A pixel's probability from which the base counts as sure of it."""
+SURE_SHARE = 0.8
+"""Of a slice's foreground, the part that must be sure for the slice to count."""
+MIN_HEART_PX = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Slices to rehearse, unlabelled ones (N, S, S) to learn from, and ones to test agreement on.
+
+    Of `agreed` the masks are the base's answers and the weights 1 where it is sure.
+    """
+
+    rehearsal: Slices
+    unlabelled: Tensor | None = None
+    agreed: Slices | None = None
+
+
+def recall(
+    base: Segmenter, study: StudyFile | None, labels: Sequence[Label]
+) -> Generator[Progress | Notice, None, Memory]:
+    """What the base knows of phantoms, and of the open study where it is not labelled.
+
+    Slices at even positions are learned from, those at odd ones are kept for the test.
+    """
+    yield Progress(stage="Recalling what the model knows", done=0, total=2)
+    phantoms = join_slices(prepare_phantoms(REHEARSAL_SEEDS, base.preprocessing))
+    phantoms = take_slices(phantoms, torch.arange(0, len(phantoms), 2))
+    if study is None:
+        return Memory(phantoms)
+    yield Progress(stage="Recalling what the model knows", done=1, total=2)
+    images, levels = sample_study(study, labels, base.preprocessing)
+    if not len(images):
+        return Memory(phantoms)
+    learned, tested = images[levels % 2 == 0], images[levels % 2 == 1]
+    answers = yield from answer_where_sure(base, learned)
+    agreed = yield from answer_where_sure(base, tested)
+    rehearsal = join_slices([phantoms, answers]) if answers else phantoms
+    return Memory(rehearsal, learned if len(learned) else None, agreed)
+
+
+def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:
+    """Unlabelled slices (N, S, S) of a few frames of the study, at most `MAX_SAMPLED`, and their positions (N,)."""
+    images = np.load(study.images, mmap_mode="r")
+    own = _find_own(images, study, labels)
+    frames = np.unique(np.linspace(0, len(images) - 1, min(SAMPLED_FRAMES, len(images))).astype(int))
+    chosen = _choose_places(frames, images.shape[1], {(label.frame, label.slice) for label in own})
+    if not chosen:
+        return torch.empty(0), torch.empty(0)
+    cut = prepare_cine(images[frames], study.geometry.spacing_mm, settings)
+    rows = {int(frame): row for row, frame in enumerate(frames)}
+    picked = [cut[rows[frame], level] for frame, level in chosen]
+    return torch.stack(picked), torch.tensor([level for _, level in chosen])
+
+
+def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Notice, None, Slices | None]:
+    """The base's answers on slices it is sure of, its doubtful pixels without weight; None where there is no such."""
+    if not len(images):
+        return None
+    probability, answer = (yield from base.predict(images.float())).max(1)
+    sure, heart = probability >= SURE, answer > 0
+    area = heart.sum((1, 2))
+    counted = (area >= MIN_HEART_PX) & ((sure & heart).sum((1, 2)) >= SURE_SHARE * area)
+    if not counted.any():
+        return None
+    return take_slices(Slices(images, answer.to(torch.uint8), sure.half()), counted)
+
+
+def make_test_phantoms(settings: Preprocessing, seeds: Iterable[int] = TEST_SEEDS) -> tuple[Slices, ...]:
+    """End diastole and a systolic frame of phantoms, of seeds and anatomies that training never sees; one a frame."""
+    frames = []
+    for seed in seeds:
+        anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
+        phantom = make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
+        spacing_mm = phantom.cine.geometry.spacing_mm
+        for images, mask in zip(phantom.cine.images, phantom.mask, strict=True):
+            frames.append(prepare_frame(images.astype(np.float32), mask, spacing_mm, settings))
+    return tuple(frames)
+
+
+def score_phantoms(model: Segmenter, frames: Sequence[Slices]) -> Generator[Notice, None, float]:
+    """Mean Dice over frames and structures, on the network's square."""
+    found = []
+    for slices in frames:
+        answer = yield from _answer(model, slices.images)
+        truth = cut_middle(slices.masks, model.preprocessing.size).numpy()
+        dice = [measure_dice(answer == s, truth == s) for s in Structure]
+        found += [value for value in dice if value is not None]
+    return float(np.mean(found))
+
+
+def measure_agreement(model: Segmenter, agreed: Slices) -> Generator[Notice, None, float]:
+    """Mean Dice over structures between a model's answers and the base's, on the pixels the base is sure of."""
+    assert agreed.weights is not None
+    size = model.preprocessing.size
+    answer = yield from _answer(model, agreed.images)
+    before, sure = cut_middle(agreed.masks, size).numpy(), cut_middle(agreed.weights, size).numpy() > 0
+    dice = [measure_dice((answer == s) & sure, (before == s) & sure) for s in Structure]
+    return float(np.mean([value for value in dice if value is not None]))
+
+
+def _answer(model: Segmenter, images: Tensor) -> Generator[Notice, None, NDArray[np.int64]]:
+    predicted = yield from model.predict(cut_middle(images, model.preprocessing.size).float())
+    answer: NDArray[np.int64] = predicted.argmax(1).numpy()
+    return answer
+
+
+def _find_own(images: NDArray[np.generic], study: StudyFile, labels: Sequence[Label]) -> list[Label]:
+    name = hash_study(Cine(images, study.geometry, Source(study.name)))
+    return [label for label in labels if label.study == name]
+
+
+def _choose_places(
+    frames: NDArray[np.int64], levels: int, labelled: Collection[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    free = [(int(t), z) for t in frames for z in range(levels) if (int(t), z) not in labelled]
+    step = max(1.0, len(free) / MAX_SAMPLED)
+    return [free[int(i * step)] for i in range(min(len(free), MAX_SAMPLED))]

@@ -1,0 +1,199 @@
+"""One fine-tuning carried out: the final training, the trainings that stand for it, and both models compared."""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from glrp_napari.comparison import Anchor, Comparison
+from glrp_napari.device import Placement
+from glrp_napari.library import Label
+from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
+from glrp_napari.models import Model
+from glrp_napari.segment import Segmenter
+from glrp_napari.unet import UNet
+from glrp_napari.weights import load_network
+from glrp_training.checkpoint import Checkpoint
+from glrp_training.compare import (
+    Judged,
+    compare_patients,
+    judge,
+    predict_labels,
+    rank_changes,
+    save_arrays,
+    save_picture,
+    score_slices,
+)
+from glrp_training.finetune import Material, finetune
+from glrp_training.holdout import plan_validation
+from glrp_training.plateau import Plateau
+from glrp_training.recall import TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
+from glrp_training.slices import cut_middle, take_slices
+from glrp_training.step_back import USUAL_SHARE, choose_share, step_back
+from glrp_training.unfinished import Unfinished, choose_rows
+
+Events = Iterator[Progress | Notice | TrainingStep | Validated]
+MAX_WATCHED = 8
+LOOKS = 6
+"""How often a training is looked at on what is kept apart."""
+
+
+class Trial:
+    """A fine-tuning at work: `network` and `comparison` are at any moment what there is so far."""
+
+    def __init__(self, unfinished: Unfinished, base: Model, placement: Placement, pictures: Path | None) -> None:
+        self._unfinished, self._model, self._placement, self._pictures = unfinished, base, placement, pictures
+        job = unfinished.job
+        self.plan = plan_validation(job.labels, job.patients, base.card.labels)
+        self.network = load_network(base)
+        self.comparison = Comparison(held_out=self.plan.held_out, trained=len(self.plan.training), complete=False)
+        self.steps = 0
+        self.share = 1.0
+        self._origin = load_network(base)
+        self._base = self._open(self._origin)
+
+    def train(self) -> Events:
+        """The final training; one that was finished before is taken from disk."""
+        if (trained := self._unfinished.load_trained()) is not None:
+            state, self.steps, self.share = trained
+            self.network.load_state_dict(state)
+            return
+        watch = Watch(self, self.plan.apart) if self.plan.apart else None
+        for event in self._fit(self.network, self.plan.training, "Training", self._unfinished.checkpoint, watch):
+            self.steps = event.step if isinstance(event, TrainingStep) else self.steps
+            yield event
+        yield Progress(stage="Weighing old against new", done=0, total=1)
+        preprocessing = self._model.card.preprocessing
+        phantoms = make_test_phantoms(preprocessing, TRIAL_SEEDS)
+        share = yield from choose_share(self._origin, self.network, phantoms, preprocessing, self._placement)
+        self._step_back(share)
+        self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
+
+    def retrain(self, labels: tuple[Label, ...], steps: int, share: float) -> Events:
+        """The final training on exactly these labels, as a card tells it."""
+        yield from self._fit(self.network, labels, "Training", None, None, steps)
+        self._step_back(share)
+
+    def hurry(self) -> None:
+        """Make the network fit for use although its training was cut short."""
+        if self.share == 1.0:
+            self._step_back(USUAL_SHARE)
+
+    def _step_back(self, share: float) -> None:
+        self.network, self.share = step_back(self._origin, self.network, share), share
+
+    def check(self) -> Events:
+        """Compare both models; at the end `comparison` is complete."""
+        anchor = yield from self._measure_anchor()
+        judged = yield from self._judge_all()
+        self.comparison = self.comparison.model_copy(
+            update={
+                "patients": compare_patients(judged),
+                "anchor": anchor,
+                "changed": rank_changes(judged, self._pictures),
+                "complete": True,
+            }
+        )
+
+    def judge_labels(self, network: UNet, labels: Sequence[Label]) -> Generator[Notice, None, list[Judged]]:
+        """Both models' answers on labels."""
+        library = self._unfinished.job.library
+        before = yield from predict_labels(self._base, library, labels)
+        after = yield from predict_labels(self._open(network), library, labels)
+        return judge(library, labels, before, after)
+
+    def show_judged(self, judged: Sequence[Judged], step: int) -> Validated:
+        """What is seen of a training on slices kept apart."""
+        dice = score_slices([one.candidate for one in judged], judged).dice
+        means = {**dice, "mean": sum(dice.values()) / max(len(dice), 1)}
+        picture = save_picture(self._pictures / f"look-{step % 2}.npz", judged[0]) if self._pictures else None
+        return Validated(step=step, dice=means, picture=picture)
+
+    def _judge_all(self) -> Generator[Progress | Notice | TrainingStep | Validated, None, list[Judged]]:
+        """All labels kept apart, each judged by a network that did not see it."""
+        if self.plan.apart:
+            return (yield from self.judge_labels(self.network, self.plan.apart))
+        judged: list[Judged] = []
+        for number, fold in enumerate(self.plan.folds, 1):
+            network, stage = load_network(self._model), f"Check {number} of {len(self.plan.folds)}"
+            yield from self._fit(network, fold.training, stage, None, Watch(self, fold.apart), self.steps)
+            network = step_back(self._origin, network, self.share)
+            judged += yield from self.judge_labels(network, fold.apart)
+        return judged
+
+    def _fit(
+        self,
+        network: UNet,
+        labels: Sequence[Label],
+        stage: str,
+        checkpoint: Checkpoint | None,
+        watch: "Watch | None",
+        steps: int | None = None,
+    ) -> Events:
+        """Train on labels until the loss no longer falls, or for so many steps exactly."""
+        job, memory = self._unfinished.job, self._unfinished.memory
+        slices = take_slices(self._unfinished.labelled, choose_rows(job.labels, labels))
+        size = choose_view(self._model.card.preprocessing.size)
+        material = Material(slices, size, memory.rehearsal, memory.unlabelled)
+        plateau = Plateau(checkpoint.notes if checkpoint else {})
+        for event in finetune(network, material, job.settings, self._placement, checkpoint):
+            if not isinstance(event, TrainingStep):
+                yield event
+                continue
+            yield event.model_copy(update={"stage": stage})
+            last = event.step == steps or event.step == event.total
+            if last or event.step % max(1, event.total // LOOKS) == 0:
+                yield from watch.look(network, event.step) if watch else self._preview(network, event.step)
+            if event.step == steps or (steps is None and plateau.has_come(event.step, event.loss)):
+                return
+
+    def _preview(self, network: UNet, step: int) -> Events:
+        """An unlabelled slice before and now, where there is one and it is wanted."""
+        agreed, settings = self._unfinished.memory.agreed, self._model.card.preprocessing
+        if agreed is None or self._pictures is None:
+            return
+        image = cut_middle(agreed.images[:1], settings.size).float()
+        before = (yield from self._base.predict(image))[0].argmax(0).to(torch.uint8).numpy()
+        after = (yield from self._open(network).predict(image))[0].argmax(0).to(torch.uint8).numpy()
+        nothing = np.zeros_like(before)
+        pixel_mm = (settings.spacing_mm, settings.spacing_mm)
+        path = self._pictures / f"look-{step % 2}.npz"
+        yield Validated(
+            step=step, dice={}, picture=save_arrays(path, image[0].numpy(), nothing, before, after, pixel_mm)
+        )
+
+    def _measure_anchor(self) -> Generator[Progress | Notice, None, Anchor]:
+        yield Progress(stage="Comparing on test hearts", done=0, total=1)
+        phantoms = make_test_phantoms(self._model.card.preprocessing)
+        candidate = self._open(self.network)
+        before = yield from score_phantoms(self._base, phantoms)
+        after = yield from score_phantoms(candidate, phantoms)
+        agreed = self._unfinished.memory.agreed
+        if agreed is None:
+            return Anchor(base_phantoms=before, candidate_phantoms=after)
+        agreement = yield from measure_agreement(candidate, agreed)
+        return Anchor(base_phantoms=before, candidate_phantoms=after, agreement=agreement, slices=len(agreed))
+
+    def _open(self, network: UNet) -> Segmenter:
+        return Segmenter((network,), self._model.card.preprocessing, self._placement)
+
+
+class Watch:
+    """A few corrected slices kept apart, looked at while a network is trained."""
+
+    def __init__(self, trial: Trial, labels: Sequence[Label]) -> None:
+        corrected = [label for label in labels if label.state == "corrected"]
+        step = max(1.0, len(corrected) / MAX_WATCHED)
+        self._trial = trial
+        self._labels = [corrected[int(i * step)] for i in range(min(len(corrected), MAX_WATCHED))]
+
+    def look(self, network: UNet, step: int) -> Events:
+        """One look."""
+        judged = yield from self._trial.judge_labels(network, self._labels)
+        yield self._trial.show_judged(judged, step)
+
+
+def choose_view(size: int) -> int:
+    """Side of the views that are trained on, about the heart: three quarters of the square, in steps of 16."""
+    return -(-size * 3 // 4 // 16) * 16

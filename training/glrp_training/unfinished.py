@@ -1,0 +1,163 @@
+"""A fine-tuning on disk from before its first step until its model is saved, so that it can go on after a crash.
+
+The folder holds all that the training needs, slices included: labels removed, or a study closed, meanwhile change
+nothing. Knows nothing of how it is trained.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from glrp_napari.library import Label
+from glrp_napari.models import Model, Settings
+from glrp_napari.session import UNFINISHED, UNFINISHED_JOB
+from glrp_napari.writing.atomic import write_atomically
+from glrp_training.checkpoint import Checkpoint
+from glrp_training.entries import load_entry, save_entry
+from glrp_training.finetune import FinetuneSettings
+from glrp_training.recall import Memory
+from glrp_training.slices import Slices, weigh_all
+
+CHECKPOINT_EVERY_S = 15.0
+STEPS = "steps taken and share"
+
+
+class UnfinishedError(ValueError):
+    """An interrupted fine-tuning cannot go on; says which file, what was found and what was expected."""
+
+
+class Job(Settings):
+    """What was begun: the new model's name and title, the base and its hash, all labels, and the settings.
+
+    `content` is a hash of each label's slices by stem; `study` that of the study whose unlabelled slices take part.
+    """
+
+    format_version: Literal[1] = 1
+    version: str
+    title: str
+    base: str
+    base_sha256: str
+    library: Path
+    labels: tuple[Label, ...]
+    patients: tuple[str, ...]
+    content: dict[str, str]
+    study: str | None = None
+    settings: FinetuneSettings = FinetuneSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Unfinished:
+    """A job with the slices it learns from: one of `labelled` a label, in the job's order."""
+
+    folder: Path
+    job: Job
+    labelled: Slices
+    memory: Memory
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Of the final training."""
+        identity = f"{self.job.base_sha256} {self.job.model_dump_json()}"
+        return Checkpoint(self.folder / "training.checkpoint", identity, every_s=CHECKPOINT_EVERY_S)
+
+    def store_trained(self, state: Mapping[str, torch.Tensor], steps: int, share: float) -> None:
+        """Keep the outcome of the final training while it is being checked."""
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+        save_entry(self.folder / "trained.safetensors", {**arrays, STEPS: np.array([steps, share])})
+
+    def load_trained(self) -> tuple[dict[str, torch.Tensor], int, float] | None:
+        """The network's state after the final training, its steps, and the share of the way it then went; None while
+        it is not done.
+        """
+        arrays = load_entry(self.folder / "trained.safetensors")
+        if arrays is None:
+            return None
+        steps, share = arrays.pop(STEPS)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, int(steps), float(share)
+
+    def remove(self) -> None:
+        """Delete the folder: the model is saved, or no longer wanted."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def store_unfinished(models: Path, job: Job, labelled: Slices, memory: Memory) -> Unfinished:
+    """Write a job that is to begin, in place of one that was there. The job's file, written last, makes it count."""
+    folder = models / UNFINISHED
+    shutil.rmtree(folder, ignore_errors=True)
+    slices = {"labelled": labelled, "rehearsal": memory.rehearsal, "agreed": memory.agreed}
+    tensors = {f"{name}.{field}": t for name, s in slices.items() if s for field, t in _name_tensors(s).items()}
+    if memory.unlabelled is not None:
+        tensors["unlabelled"] = memory.unlabelled
+    save_entry(folder / "slices.safetensors", {name: tensor.numpy() for name, tensor in tensors.items()})
+    write_atomically(folder / UNFINISHED_JOB, job.model_dump_json(indent=1).encode() + b"\n")
+    return Unfinished(folder, job, labelled, memory)
+
+
+def load_unfinished(models: Path, base: Model) -> Unfinished:
+    """The interrupted job in a folder of models. Raises UnfinishedError where there is none that can go on."""
+    folder = models / UNFINISHED
+    job = load_job(models)
+    if job is None:
+        raise UnfinishedError(f"{folder}: found no interrupted fine-tuning, expected {UNFINISHED_JOB} in it")
+    if job.base_sha256 != base.card.weights_sha256:
+        raise UnfinishedError(f"{folder}: found a fine-tuning of {job.base}, expected one of {base.card.name}")
+    arrays = load_entry(folder / "slices.safetensors")
+    if arrays is None:
+        raise UnfinishedError(f"{folder}: found damaged slices, expected those of the job; begin anew")
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    rehearsal, labelled = _take(tensors, "rehearsal"), _take(tensors, "labelled")
+    if rehearsal is None or labelled is None:
+        raise UnfinishedError(f"{folder}: found {sorted(tensors)}, expected labelled and rehearsal slices; begin anew")
+    return Unfinished(folder, job, labelled, Memory(rehearsal, tensors.get("unlabelled"), _take(tensors, "agreed")))
+
+
+def load_job(models: Path) -> Job | None:
+    """The interrupted job's description, None where there is none. Raises UnfinishedError for a damaged one."""
+    path = models / UNFINISHED / UNFINISHED_JOB
+    try:
+        return Job.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise UnfinishedError(f"{path}: {error.errors()[0]['msg']}, expected a fine-tuning of format 1") from None
+
+
+@contextmanager
+def hold(models: Path) -> Iterator[None]:
+    """Be the only one who fine-tunes into a folder. Raises UnfinishedError where another process does."""
+    models.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(models / f"{UNFINISHED}.lock", thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UnfinishedError(
+            f"{models}: found another fine-tuning at work there, expected none: wait until it is done"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def choose_rows(labels: Sequence[Label], chosen: Sequence[Label]) -> torch.Tensor:
+    """Where the chosen labels stand among all."""
+    stems = {label.stem for label in chosen}
+    return torch.tensor([i for i, label in enumerate(labels) if label.stem in stems])
+
+
+def _name_tensors(slices: Slices) -> dict[str, torch.Tensor]:
+    return {"images": slices.images, "masks": slices.masks, "weights": weigh_all(slices)}
+
+
+def _take(tensors: dict[str, torch.Tensor], name: str) -> Slices | None:
+    if f"{name}.images" not in tensors:
+        return None
+    return Slices(*(tensors[f"{name}.{field}"] for field in ("images", "masks", "weights")))
