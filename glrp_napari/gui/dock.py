@@ -8,14 +8,11 @@ from napari.viewer import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from glrp_napari.effort import ModelEffort, read_efforts, sum_by_model
-from glrp_napari.gui import asking
 from glrp_napari.gui.correct import CorrectSection
 from glrp_napari.gui.correcting import Correcting, release_keys
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.effort_keeping import EffortKeeping
-from glrp_napari.gui.effort_window import EffortWindow
 from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.learn import LearnSection
@@ -23,23 +20,22 @@ from glrp_napari.gui.learn_windows import LearnWindows
 from glrp_napari.gui.learning import Learning
 from glrp_napari.gui.leaving import Leaving
 from glrp_napari.gui.library_care import LibraryCare
-from glrp_napari.gui.mask_loading import MaskLoading
 from glrp_napari.gui.measure import MeasureSection
 from glrp_napari.gui.measuring import Measuring
 from glrp_napari.gui.pieces import STYLE, make_button, make_label
 from glrp_napari.gui.playback import Playback
-from glrp_napari.gui.saving import Saving
 from glrp_napari.gui.segment import SegmentSection
 from glrp_napari.gui.segmenting import Segmenting
 from glrp_napari.gui.series import SeriesChoice
 from glrp_napari.gui.slice_map import SliceMap
 from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
+from glrp_napari.gui.study_files import StudyFiles
 from glrp_napari.gui.suggesting import Suggesting
 from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
-from glrp_napari.session import Session, default_reader, default_session, remember_reader, remember_session
+from glrp_napari.session import Session, default_reader, default_session, remember_reader
 
 WIDTH = 330
 
@@ -52,7 +48,7 @@ class CardiacDock(QWidget):
     ) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._remembers = session is None
+        remembers = session is None
         self.workplace = Workplace(napari_viewer, session or default_session(), command)
         self.playback = Playback(napari_viewer, self)
         self.drafting = Drafting(self.workplace)
@@ -63,16 +59,15 @@ class CardiacDock(QWidget):
         self.watching = Watching(self.workplace)
         self.suggesting = Suggesting(self.workplace)
         self.effort = EffortKeeping(self.workplace)
-        self.masks = MaskLoading(self.workplace, self)
+        self.files = StudyFiles(self.workplace, self.drafting, self, remembers)
         self.windows = LearnWindows(self.workplace, self)
         self.leaving = Leaving(self.workplace, self.learning, napari_viewer.window._qt_window)
         self.library = LibraryCare(self.workplace, self)
-        if self._remembers:
+        if remembers:
             self.workplace.update(reader=default_reader())
             self.library.reader_typed.connect(remember_reader)
         self.measuring = Measuring(self.workplace)
         self.figures = Figures(self.workplace, self.measuring, self)
-        self.saving = Saving(self.workplace)
         self.study, self.segment = StudySection(), SegmentSection()
         self.correct, self.learn = CorrectSection(), LearnSection()
         self.measure = MeasureSection()
@@ -173,20 +168,8 @@ class CardiacDock(QWidget):
         self.correcting.bind_window(self)
 
     def _connect_study(self) -> None:
-        study, place = self.study, self.workplace
-        study.file_wanted.connect(lambda: self._open(asking.ask_file(self, "Open a cine", asking.CINES)))
-        study.folder_wanted.connect(lambda: self._open(asking.ask_folder(self, "Open a DICOM folder")))
-        study.layer_wanted.connect(place.open_selected_layer)
-        study.load_wanted.connect(self._on_load_mask)
-        study.save_wanted.connect(self._on_save_mask)
-        study.seg_wanted.connect(self._on_save_seg)
-        study.table_wanted.connect(self._on_save_table)
-        study.report_wanted.connect(self._on_save_report)
-        study.cancelled.connect(self.saving.cancel)
-        self.saving.began.connect(study.progress.begin)
-        self.saving.advanced.connect(study.progress.advance)
-        self.saving.ended.connect(study.progress.end)
-        study.session_wanted.connect(self._on_change_session)
+        study = self.study
+        self.files.connect_section(study)
         study.restore_wanted.connect(self.drafting.restore)
         study.discard_wanted.connect(self.drafting.discard)
         study.series_wanted.connect(self.series.choose)
@@ -204,7 +187,7 @@ class CardiacDock(QWidget):
         self.correct.brush_changed.connect(self.correcting.set_brush)
         self._connect_correct()
         self.correcting.offer(next_suggestion=lambda _study: self.suggesting.go_next())
-        self.learn.effort_wanted.connect(self._on_effort_wanted)
+        self.learn.effort_wanted.connect(lambda: self.effort.show_curve(self))
         self.library.connect_section(self.learn)
         self.library.linting.passed.connect(lambda: self.learning.start())
         self.learn.findings.anyway.connect(lambda: self.learning.start())
@@ -246,11 +229,6 @@ class CardiacDock(QWidget):
         section.loop_chosen.connect(self._on_loop)
         section.opened.connect(self.figures.show)
 
-    def _open(self, path: object) -> None:
-        if path is not None:
-            self.tell("")
-            self.workplace.open_path(path)
-
     def _on_opened(self, study: OpenStudy) -> None:
         self.playback.open(study.cine)
         self.measure.loop.setCurrentIndex(0)
@@ -286,49 +264,9 @@ class CardiacDock(QWidget):
         """
         self._viewer.window._qt_viewer.canvas.native.makeCurrent()
 
-    def _on_load_mask(self) -> None:
-        for path in asking.ask_files(self, "Load a mask, or several of single frames", asking.MASKS):
-            self.masks.start(path)
-
-    def _on_save_mask(self) -> None:
-        name = f"{self.workplace.look().study.name}_mask.nii.gz"
-        if (path := asking.ask_target(self, "Save the mask", name)) is not None:
-            self.workplace.save_mask(path, self.drafting.begin_saving())
-
-    def _on_save_seg(self) -> None:
-        if (folder := asking.ask_folder(self, "Save a DICOM SEG a frame in")) is not None:
-            self.saving.save_seg(folder)
-
-    def _on_save_table(self) -> None:
-        name = f"{self.workplace.look().study.name}.csv"
-        if (path := asking.ask_target(self, "Save the table", name, asking.CSV)) is not None:
-            self.saving.save_table(path)
-
-    def _on_save_report(self, with_patient: bool) -> None:
-        name = f"{self.workplace.look().study.name}_report.pdf"
-        if (path := asking.ask_target(self, "Save the report", name, asking.PDF)) is not None:
-            self.saving.save_report(path, with_patient)
-
-    def _on_change_session(self) -> None:
-        if (path := asking.ask_folder(self, "Keep labels, models and drafts in")) is not None:
-            self.workplace.try_session(path, self._remember)
-
-    def _remember(self) -> None:
-        if self._remembers:
-            remember_session(self.workplace.now.session)
-
     def _on_place_chosen(self, frame: int, level: int) -> None:
         if self.workplace.study is not None:
             self.workplace.study.go(frame, level)
-
-    def _on_effort_wanted(self) -> None:
-        folder = self.workplace.now.session.folder
-        self.workplace.writers.run(  # in their order: what was accepted last is in the ledger
-            lambda: sum_by_model(read_efforts(folder)), self._show_effort, self.workplace.tell
-        )
-
-    def _show_effort(self, models: tuple[ModelEffort, ...]) -> None:
-        EffortWindow(models, self).show()
 
     def _on_label_chosen(self, label: Label) -> None:
         now = self.workplace.look()

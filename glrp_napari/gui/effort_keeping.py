@@ -6,9 +6,11 @@ from functools import partial
 
 import numpy as np
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
 
-from glrp_napari.effort import ActiveTime, Effort, append_effort
+from glrp_napari.effort import ActiveTime, Effort, append_effort, read_efforts, sum_by_model
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.effort_window import EffortWindow
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Accepted
@@ -31,6 +33,15 @@ class EffortKeeping(QObject):
         """A sign of life: the mouse moved over the image, another slice was shown, something was drawn."""
         if self._workplace.study is not None:
             self._active.touch(time.monotonic())
+
+    def show_curve(self, window: QWidget) -> None:
+        """Open the curve of effort from model to model, once what was accepted last is in the ledger."""
+        folder = self._workplace.now.session.folder
+        self._workplace.writers.run(
+            lambda: sum_by_model(read_efforts(folder)),
+            lambda models: EffortWindow(models, window).show(),
+            self._workplace.tell,
+        )
 
     def _on_opened(self, study: OpenStudy) -> None:
         self._active, self._strokes, self._counted = ActiveTime(), 0, {}

@@ -98,25 +98,25 @@ def test_seg_is_written_with_progress_and_loaded_again(
     drawn: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
-    drawn.dock.saving.advanced.connect(lambda _text, done, total, _left: seen.append((done, total)))
+    drawn.dock.files.saving.advanced.connect(lambda _text, done, total, _left: seen.append((done, total)))
     choose(drawn, "Mask (DICOM SEG", monkeypatch, tmp_path / "segs")
     assert seen == [(n, 4) for n in range(5)]
     mask = drawn.study.mask.data.copy()
     assert np.array_equal(read_mask(tmp_path / "segs", drawn.study.loaded.cine), mask)
     first = min((tmp_path / "segs").iterdir())
     drawn.study.mask.data[:] = 0
-    drawn.dock.masks.start(first)
+    drawn.dock.files.masks.start(first)
     drawn.settle()
     assert np.array_equal(drawn.study.mask.data[0], mask[0])
     assert not drawn.study.mask.data[1:].any()
 
 
 def test_cancel_keeps_whole_files_only(drawn: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn.dock.saving.began.connect(lambda _text: drawn.dock.study.progress.button.click())
+    drawn.dock.files.saving.began.connect(lambda _text: drawn.dock.study.progress.button.click())
     choose(drawn, "Mask (DICOM SEG", monkeypatch, tmp_path / "segs")
     assert "cancelled: 0 of 4" in notice(drawn)
-    drawn.dock.saving.began.disconnect()
-    drawn.dock.saving.began.connect(drawn.dock.study.progress.begin)
+    drawn.dock.files.saving.began.disconnect()
+    drawn.dock.files.saving.began.connect(drawn.dock.study.progress.begin)
     assert not list(tmp_path.glob("segs/*"))
 
 

@@ -1,0 +1,77 @@
+"""What the section Study asks for by a file dialog: opening, loading and saving masks, tables, reports, the session."""
+
+from pathlib import Path
+
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QWidget
+
+from glrp_napari.gui import asking
+from glrp_napari.gui.drafting import Drafting
+from glrp_napari.gui.mask_loading import MaskLoading
+from glrp_napari.gui.saving import Saving
+from glrp_napari.gui.study import StudySection
+from glrp_napari.gui.workplace import Workplace
+from glrp_napari.session import remember_session
+
+
+class StudyFiles(QObject):
+    """Asks where, and has the workplace do it; `remembers` keeps a session folder that was chosen for the next time."""
+
+    def __init__(self, workplace: Workplace, drafting: Drafting, window: QWidget, remembers: bool) -> None:
+        super().__init__(window)
+        self._workplace, self._drafting, self._window, self._remembers = workplace, drafting, window, remembers
+        self.masks = MaskLoading(workplace, window)
+        self.saving = Saving(workplace)
+
+    def connect_section(self, section: StudySection) -> None:
+        """Answer the section's wishes, and show there what takes long."""
+        section.file_wanted.connect(lambda: self.open(asking.ask_file(self._window, "Open a cine", asking.CINES)))
+        section.folder_wanted.connect(lambda: self.open(asking.ask_folder(self._window, "Open a DICOM folder")))
+        section.layer_wanted.connect(self._workplace.open_selected_layer)
+        section.load_wanted.connect(self._on_load_mask)
+        section.save_wanted.connect(self._on_save_mask)
+        section.seg_wanted.connect(self._on_save_seg)
+        section.table_wanted.connect(self._on_save_table)
+        section.report_wanted.connect(self._on_save_report)
+        section.session_wanted.connect(self._on_change_session)
+        section.cancelled.connect(self.saving.cancel)
+        self.saving.began.connect(section.progress.begin)
+        self.saving.advanced.connect(section.progress.advance)
+        self.saving.ended.connect(section.progress.end)
+
+    def open(self, path: Path | None) -> None:
+        """Open what was chosen, if anything was."""
+        if path is not None:
+            self._workplace.tell("")
+            self._workplace.open_path(path)
+
+    def _on_load_mask(self) -> None:
+        for path in asking.ask_files(self._window, "Load a mask, or several of single frames", asking.MASKS):
+            self.masks.start(path)
+
+    def _on_save_mask(self) -> None:
+        name = f"{self._workplace.look().study.name}_mask.nii.gz"
+        if (path := asking.ask_target(self._window, "Save the mask", name)) is not None:
+            self._workplace.save_mask(path, self._drafting.begin_saving())
+
+    def _on_save_seg(self) -> None:
+        if (folder := asking.ask_folder(self._window, "Save a DICOM SEG a frame in")) is not None:
+            self.saving.save_seg(folder)
+
+    def _on_save_table(self) -> None:
+        name = f"{self._workplace.look().study.name}.csv"
+        if (path := asking.ask_target(self._window, "Save the table", name, asking.CSV)) is not None:
+            self.saving.save_table(path)
+
+    def _on_save_report(self, with_patient: bool) -> None:
+        name = f"{self._workplace.look().study.name}_report.pdf"
+        if (path := asking.ask_target(self._window, "Save the report", name, asking.PDF)) is not None:
+            self.saving.save_report(path, with_patient)
+
+    def _on_change_session(self) -> None:
+        if (path := asking.ask_folder(self._window, "Keep labels, models and drafts in")) is not None:
+            self._workplace.try_session(path, self._remember)
+
+    def _remember(self) -> None:
+        if self._remembers:
+            remember_session(self._workplace.now.session)
