@@ -17,6 +17,7 @@ from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.cli_batch import _parse_parameters, batch
 from glrp_napari.cohort import Task, plan_cohort, read_result, write_tables
+from glrp_napari.measure import Phases
 from glrp_napari.models import Model
 from glrp_napari.phantom import Anatomy, make_phantom
 from glrp_napari.reading import read_cine
@@ -148,7 +149,7 @@ def test_a_row_of_the_summary(tmp_path: Path) -> None:
     mask = np.zeros((2, 2, 4, 4), np.uint8)
     mask[0, 0, 0, :], mask[1, 0, 0, 0], mask[0, 1, 0, :2] = 3, 3, 2
     cine = Cine(mask, Geometry(spacing_mm=(20.0, 10.0, 10.0)), Source("a"), (0.0, 500.0), ("one", "two"))
-    whole = Reading(lv_slices={0: (0, 1), 1: (0, 1)})
+    whole = Reading(phases=Phases(0, 1), lv_slices={0: (0, 1), 1: (0, 1)})
     report = report_study(cine, mask, Origin(model="m"), seconds={"read": 0.5, "segment": 1.0}, reading=whole)
     row = summarise("p/a", report)
     assert list(row) == list_columns()

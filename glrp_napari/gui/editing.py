@@ -135,7 +135,9 @@ class OpenStudy:
     def _take_decisions(self, draft: Draft) -> None:
         self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
         self.reading, self.segmented_by = draft.reading, draft.model
-        self.history.set_predicted(draft.predicted)
+        untouched = zip(*np.nonzero(draft.states == SliceState.PREDICTED), strict=True)
+        as_model_left = {(int(t), int(z)): draft.mask[t, z] for t, z in untouched}
+        self.history.set_predicted({**as_model_left, **draft.predicted})
 
     def copy_slice_before(self) -> None:
         """Copy the mask of the slice before onto this one."""

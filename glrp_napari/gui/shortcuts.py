@@ -29,7 +29,7 @@ SHORTCUTS = (
     Shortcut("Shift+O", "smooth_outline"),
     Shortcut("Shift+R", "close_ring"),
     Shortcut("Shift+T", "take_proposals"),
-    Shortcut("Shift+L", "toggle_proposal"),
+    Shortcut("Shift+M", "toggle_proposal"),
     Shortcut("K", "accept_slice"),
     Shortcut("Shift+K", "accept_frame"),
     Shortcut("Shift+D", "go_ed"),

@@ -135,6 +135,7 @@ def test_a_restored_draft_still_knows_what_the_model_had_answered(shared_window:
     assert window.study.history.find_predicted((0, 2)) is None
     window.click(window.dock.study.restore)
     window.settle()
+    assert (window.study.history.find_predicted((0, 3)) == 2).all(), "as the model left it"
     (corrected,) = window.study.accept([(0, 2)])
     assert (corrected.before == 2).all()
     assert corrected.mask[9, 9] == 3
