@@ -25,12 +25,22 @@ def make_labelled(folder: Path, mode: str, model_folder: Path, monkeypatch: pyte
     return window
 
 
+def finetune(window: Window) -> None:
+    """Press the button, and go on in spite of what the checks of the labels find."""
+    learn = window.dock.learn
+    window.click(learn.button)
+    window.wait(lambda: bool(window.dock.workplace.now.job) or learn.findings.go_on.isVisibleTo(window.dock))
+    if not window.dock.workplace.now.job:
+        window.click(learn.findings.go_on)
+    assert window.dock.workplace.now.job == "finetune"
+
+
 def test_a_better_model_is_in_use_and_one_can_go_back(
     tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
     learn, place = window.dock.learn, window.dock.workplace
-    window.click(learn.button)
+    finetune(window)
     window.settle()
     assert place.now.model == "my-labels-1"
     assert learn.switch.text() == "Back to base"
@@ -74,7 +84,7 @@ def test_a_worse_model_is_not_taken_and_the_reason_is_given(
 ) -> None:
     window = make_labelled(tmp_path, "worse", model_folder, monkeypatch)
     learn, place = window.dock.learn, window.dock.workplace
-    window.click(learn.button)
+    finetune(window)
     window.settle()
     assert place.now.model == "base"
     assert "not in use. It did not help: Dice 0.800 before, 0.700 now" in learn.outcome.text()
@@ -114,7 +124,7 @@ def test_fault_10_closing_asks(
     monkeypatch.setattr(leaving, "ask", lambda _window: answer)
     monkeypatch.setattr(learning, "start_alone", started.append)
     window = make_labelled(tmp_path, "slow", model_folder, monkeypatch)
-    window.click(window.dock.learn.button)
+    finetune(window)
     job = tmp_path / "models/unfinished/job.json"
     job.parent.mkdir(parents=True, exist_ok=True)
     job.write_text("{}")
@@ -136,7 +146,7 @@ def test_fault_9_a_silent_job_is_told_of(
 ) -> None:
     monkeypatch.setattr(jobs, "QUIET_MS", 300)
     window = make_labelled(tmp_path, "hang", model_folder, monkeypatch)
-    window.click(window.dock.learn.button)
+    finetune(window)
     window.wait(lambda: "it may hang" in window.dock._notice_text.text())
     window.click(window.dock.learn.progress.button)
     window.settle()
