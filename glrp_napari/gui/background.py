@@ -22,6 +22,7 @@ class Background(QObject):
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="glrp")
         self._waiting: dict[Future[Any], tuple[Done, Failed]] = {}
+        self._closed = False
         self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -30,13 +31,16 @@ class Background(QObject):
         return bool(self._waiting)
 
     def run(self, function: Callable[[], Any], done: Done, failed: Failed) -> None:
-        """Call `function` in a thread, then `done(result)` or `failed(error)` here."""
+        """Call `function` in a thread, then `done(result)` or `failed(error)` here; after `close` nothing is begun."""
+        if self._closed:
+            return
         future = self._pool.submit(function)
         self._waiting[future] = (done, failed)
         future.add_done_callback(self._ended.emit)
 
     def close(self) -> None:
         """Let what was asked for finish (a file being saved), and call nobody back."""
+        self._closed = True
         self._waiting.clear()
         self._ended.disconnect(self._on_ended)
         self._pool.shutdown(wait=True)

@@ -63,7 +63,7 @@ def unlabelled(dataset: Dataset, folder: Path | None) -> UnlabelledSlices:
 
 def same(first: Slices | UnlabelledSlices, second: Slices | UnlabelledSlices) -> bool:
     pairs = zip(vars(first).values(), vars(second).values(), strict=True)
-    return all(torch.equal(one, other) for one, other in pairs)
+    return all(one is other if one is None else torch.equal(one, other) for one, other in pairs)
 
 
 @pytest.mark.parametrize("gather", [labelled, unlabelled])
