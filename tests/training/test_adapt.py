@@ -29,7 +29,7 @@ from glrp_training.unfinished import UnfinishedError, hold
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
-from glrp_napari.library import LibraryError, accept_slice
+from glrp_napari.library import LibraryError, accept_slice, list_labels, remove_label
 from glrp_napari.messages import FinetuneDone, Interrupted, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
 from glrp_napari.unet import UNet
@@ -212,6 +212,34 @@ def test_closed_it_goes_on_with_the_same_losses(
     assert ours == theirs[9:]
     first, second = (find_model(str(part[-1].model)).card for part in (whole, rest))
     assert first.weights_sha256 == second.weights_sha256
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_label_accepted_anew_or_removed_meanwhile_does_not_end_the_training(
+    resumed: bool, library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    events = adapt(library, tiny_model, tmp_path / "models", "mine", CPU)
+    for event in events:
+        if isinstance(event, TrainingStep) and event.step == 3:
+            break
+    cine, mask = make_square_cine(0)
+    accept_slice(library, cine, np.roll(mask[0, 2], 2, 0), 0, 2, "corrected")
+    remove_label(library, list_labels(library)[0])
+    if resumed:
+        events.close()
+        events = resume(tiny_model, tmp_path / "models", CPU)
+    comparison = finish(events).comparison
+    assert (comparison.complete, comparison.slices) == (True, 6)
+
+
+def test_a_label_accepted_anew_while_labels_are_read_does_not_end_the_training(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    events = adapt(library, tiny_model, tmp_path / "models", "mine", CPU)
+    next(events)
+    cine, mask = make_square_cine(1)
+    accept_slice(library, cine, mask[0, 4], 0, 4, "corrected")
+    assert finish(events).comparison.complete
 
 
 RUN_UNTIL_KILLED = """

@@ -13,15 +13,17 @@ import numpy as np
 from glrp_napari.cine import Cine, Source, hash_study
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
-from glrp_napari.library import Label, LibraryError, list_labels
+from glrp_napari.library import Label
 from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, Preprocessing, hash_bytes, name_version, save_model_files
 from glrp_napari.segment import Segmenter
+from glrp_napari.session import UNFINISHED
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.augment import Augmentation
 from glrp_training.consistency import Consistency
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.holdout import freeze_manifest
+from glrp_training.label_copy import copy_labels
 from glrp_training.recall import recall
 from glrp_training.slices import Slices, join_slices, prepare_label, weigh_all
 from glrp_training.trial import Trial
@@ -64,10 +66,9 @@ def begin(
     library: Path, base: Model, folder: Path, name: str, placement: Placement, study: StudyFile | None
 ) -> Generator[Progress | Notice, None, Unfinished]:
     """Gather all that the training needs and store it."""
-    labels = list_labels(library)
-    if not labels:
-        raise LibraryError(f"{library}: found no accepted labels, expected at least one")
-    labelled = yield from _prepare(library, labels, base.card.preprocessing)
+    copied = folder / f"{UNFINISHED}.labels"  # an earlier job stays until this one is stored
+    labels = copy_labels(library, copied)
+    labelled = yield from _prepare(copied, labels, base.card.preprocessing)
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
     memory = yield from recall(segmenter, study, labels)
     job = Job(
@@ -82,7 +83,7 @@ def begin(
         study=hash_study_file(study) if study else None,
         settings=choose_settings(len(labels)),
     )
-    return store_unfinished(folder, job, labelled, memory)
+    return store_unfinished(folder, job, labelled, memory, copied)
 
 
 def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Placement, pictures: Path | None) -> Events:

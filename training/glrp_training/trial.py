@@ -98,7 +98,7 @@ class Trial:
 
     def judge_labels(self, network: UNet, labels: Sequence[Label]) -> Generator[Notice, None, list[Judged]]:
         """Both models' answers on labels."""
-        library = self._unfinished.job.library
+        library = self._unfinished.labels
         before = yield from predict_labels(self._base, library, labels)
         after = yield from predict_labels(self._open(network), library, labels)
         return judge(library, labels, before, after)

@@ -28,6 +28,8 @@ from glrp_training.slices import Slices, weigh_all
 
 CHECKPOINT_EVERY_S = 15.0
 STEPS = "steps taken and share"
+LABELS = "labels"
+"""Within the job's folder: its own copy of its labels."""
 
 
 class UnfinishedError(ValueError):
@@ -63,6 +65,11 @@ class Unfinished:
     memory: Memory
 
     @property
+    def labels(self) -> Path:
+        """The library as it was when the job began."""
+        return self.folder / LABELS
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """Of the final training."""
         identity = f"{self.job.base_sha256} {self.job.model_dump_json()}"
@@ -88,10 +95,18 @@ class Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def store_unfinished(models: Path, job: Job, labelled: Slices, memory: Memory) -> Unfinished:
-    """Write a job that is to begin, in place of one that was there. The job's file, written last, makes it count."""
+def store_unfinished(
+    models: Path, job: Job, labelled: Slices, memory: Memory, labels: Path | None = None
+) -> Unfinished:
+    """Write a job that is to begin, in place of one that was there. The job's file, written last, makes it count.
+
+    `labels` is the folder with the copy of its labels, which is moved into the job's; None where none is judged by.
+    """
     folder = models / UNFINISHED
     shutil.rmtree(folder, ignore_errors=True)
+    if labels is not None:
+        folder.mkdir(parents=True)
+        labels.rename(folder / LABELS)
     slices = {"labelled": labelled, "rehearsal": memory.rehearsal, "agreed": memory.agreed}
     tensors = {f"{name}.{field}": t for name, s in slices.items() if s for field, t in _name_tensors(s).items()}
     if memory.unlabelled is not None:
