@@ -56,7 +56,8 @@ class FinetuneRequest(Message):
     """Adapt the weights file `base` to the labels in the folder `library`; the new model is written to `models`.
 
     `study` is the open study, of whose unlabelled slices a few take part. `pictures` is the folder for pictures of
-    slices before and after (None: none are made). With `resume` the interrupted fine-tuning in `models` goes on.
+    slices before and after (None: none are made). `phases` are the frames of ED and ES by the study's hash, where a
+    reader settled them: hearts are measured there alone. With `resume` the interrupted fine-tuning in `models` goes on.
     """
 
     kind: Literal["finetune"] = "finetune"
@@ -66,6 +67,7 @@ class FinetuneRequest(Message):
     name: str
     study: StudyFile | None = None
     pictures: Path | None = None
+    phases: dict[str, tuple[int, int]] = {}
     resume: bool = False
     device: str = "auto"
 

@@ -195,7 +195,9 @@ def run_finetune(request: FinetuneRequest) -> Iterator[Event]:
     if request.resume:
         yield from resume(base, request.models, place, request.pictures)
         return
-    yield from adapt(request.library, base, request.models, request.name, place, request.study, request.pictures)
+    yield from adapt(
+        request.library, base, request.models, request.name, place, request.study, request.pictures, request.phases
+    )
 
 
 def _store_frame(result: "FrameResult", out: Path) -> FrameSegmented:

@@ -94,8 +94,16 @@ class Learning(QObject):
             name=NAME,
             study=place.study.loaded.file if place.study is not None and for_window else None,
             pictures=Path(mkdtemp(dir=place.scratch.claim())) if for_window else None,
+            phases=self._find_phases(),
             resume=resume,
         )
+
+    def _find_phases(self) -> dict[str, tuple[int, int]]:
+        """ED and ES of the open study, where both are known."""
+        study = self._workplace.study
+        if study is None or (ed := study.phases.ed) is None or (es := study.phases.es) is None:
+            return {}
+        return {study.loaded.hash: (ed, es)}
 
     def _on_event(self, event: object) -> None:
         if self._workplace.now.job != "finetune":

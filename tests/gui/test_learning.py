@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from glrp_napari import models
 from glrp_napari.gui import jobs, learning, leaving
+from glrp_napari.measure import Phases
 from glrp_napari.messages import decode_request
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -76,6 +77,20 @@ def test_a_better_model_is_in_use_and_one_can_go_back(
     listed.export_wanted.emit(place.find_model(), tmp_path / "out.zip")
     window.settle()
     assert (tmp_path / "out.zip").exists()
+    close_window(window)
+
+
+def test_the_phases_as_the_reader_settled_them_go_with_the_request(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_WORKER_LOG", str(tmp_path / "request"))
+    window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
+    study = window.dock.workplace.study
+    assert study is not None
+    study.reading = study.reading.model_copy(update={"phases": Phases(1, 2)})
+    finetune(window)
+    window.settle()
+    assert decode_request((tmp_path / "request").read_bytes()).phases == {study.loaded.hash: (1, 2)}
     close_window(window)
 
 

@@ -12,6 +12,7 @@ import torch
 from glrp_training import adapt as adapting
 from glrp_training import recall, trial
 from glrp_training.adapt import adapt, choose_settings, resume
+from glrp_training.compare import Judged, compare_patients
 from glrp_training.consistency import Consistency
 from glrp_training.finetune import FinetuneSettings, Material, finetune
 from glrp_training.refit import Refit, refit
@@ -37,6 +38,7 @@ from glrp_napari.weights import blank_card, encode_weights, load_network
 
 CPU = Placement(torch.device("cpu"), None, batch=8)
 STEPS = 24
+STUDY = "a" * 64
 
 
 def make_square_cine(seed: int, slices: int = 6, contrast: float = 1.0) -> tuple[Cine, np.ndarray]:
@@ -154,6 +156,28 @@ def test_of_one_patient_slices_are_left_out(tiny_model: Model, tmp_path: Path) -
     done = finish(adapt(tmp_path / "labels", tiny_model, tmp_path / "models", "mine", CPU))
     assert (done.comparison.held_out, done.comparison.slices) == ("slices", 2)
     assert len(find_model(str(done.model)).card.labels) == 2
+
+
+@pytest.mark.parametrize(
+    ("phases", "known"), [({}, False), ({STUDY: (0, 2)}, True), ({STUDY: (0, 1)}, False), ({"b" * 64: (0, 2)}, False)]
+)
+def test_hearts_are_measured_where_the_settled_phases_are_fully_labelled(
+    phases: dict[str, tuple[int, int]], known: bool, tiny_model: Model, tmp_path: Path
+) -> None:
+    """Frames 0, 2 and 3 are labelled from end to end, frame 1 in part; the smallest volume is not that of ES."""
+    one, masks = make_square_cine(0, slices=2)
+    cine = Cine(np.repeat(one.images, 4, 0), one.geometry, one.source)
+    judged = []
+    for frame, z in [(0, 0), (0, 1), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1)]:
+        mask = masks[0, z].copy()
+        mask[26 + (8, 8, 6, 2)[frame] :][mask[26 + (8, 8, 6, 2)[frame] :] == 3] = 2
+        label = accept_slice(tmp_path, cine, mask, frame, z, "corrected", study=STUDY)
+        judged.append(Judged(label, cine.images[frame, z], mask, cine.geometry, mask, mask))
+    (patient,) = compare_patients(judged, phases)
+    assert (patient.labelled_heart is not None) == known
+    if patient.labelled_heart is not None:
+        volumes = [sum((o.mask == 3).sum() for o in judged if o.label.frame == f) * 0.032 for f in (0, 2)]
+        assert [patient.labelled_heart.edv_ml, patient.labelled_heart.esv_ml] == pytest.approx(volumes)
 
 
 def test_accepted_slices_alone_prove_nothing(tiny_model: Model, tmp_path: Path) -> None:

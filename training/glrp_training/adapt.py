@@ -5,7 +5,7 @@ each leave some out and stand for it; then both models on phantoms and where the
 figures is `glrp_napari.gate`'s to say.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +44,17 @@ def adapt(
     placement: Placement,
     study: StudyFile | None = None,
     pictures: Path | None = None,
+    phases: Mapping[str, tuple[int, int]] | None = None,
 ) -> Events:
     """Fine-tune `base` on the labels in `library`; the new model is saved to `folder` under a free version of `name`.
 
-    Of a fused base its first network is fine-tuned. Unlabelled slices of `study` take part. Interrupted (the exception
+    Of a fused base its first network is fine-tuned. Unlabelled slices of `study` take part; `phases`
+    are the frames of ED and ES by study, where they are known. Interrupted (the exception
     is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be resumed. Raises
     LibraryError for an empty library, UnfinishedError where another process fine-tunes into the folder.
     """
     with hold(folder):
-        unfinished = yield from begin(library, base, folder, name, placement, study)
+        unfinished = yield from begin(library, base, folder, name, placement, study, phases or {})
         yield from complete(unfinished, base, folder, placement, pictures)
 
 
@@ -63,7 +65,13 @@ def resume(base: Model, folder: Path, placement: Placement, pictures: Path | Non
 
 
 def begin(
-    library: Path, base: Model, folder: Path, name: str, placement: Placement, study: StudyFile | None
+    library: Path,
+    base: Model,
+    folder: Path,
+    name: str,
+    placement: Placement,
+    study: StudyFile | None,
+    phases: Mapping[str, tuple[int, int]],
 ) -> Generator[Progress | Notice, None, Unfinished]:
     """Gather all that the training needs and store it."""
     copied = folder / f"{UNFINISHED}.labels"  # an earlier job stays until this one is stored
@@ -82,6 +90,7 @@ def begin(
         content={label.stem: hash_slices(labelled, row) for row, label in enumerate(labels)},
         study=hash_study_file(study) if study else None,
         settings=choose_settings(len(labels)),
+        phases=dict(phases),
     )
     return store_unfinished(folder, job, labelled, memory, copied)
 

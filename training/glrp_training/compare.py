@@ -66,8 +66,11 @@ def judge(
     return judged
 
 
-def compare_patients(judged: Sequence[Judged]) -> tuple[PatientComparison, ...]:
-    """Scores by patient on the corrected slices; hearts from all of them, where ED and ES are fully labelled."""
+def compare_patients(judged: Sequence[Judged], phases: Mapping[str, tuple[int, int]]) -> tuple[PatientComparison, ...]:
+    """Scores by patient on the corrected slices; hearts from all of them, where ED and ES are fully labelled.
+
+    `phases` are the frames of ED and ES by study, as the reader settled them.
+    """
     by_study: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
         by_study[one.label.study].append(one)
@@ -77,7 +80,7 @@ def compare_patients(judged: Sequence[Judged]) -> tuple[PatientComparison, ...]:
         if corrected:
             base = score_slices([one.base for one in corrected], corrected)
             candidate = score_slices([one.candidate for one in corrected], corrected)
-            hearts = measure_hearts(slices)
+            hearts = measure_hearts(slices, phases.get(study))
             found.append(
                 PatientComparison(study=study, slices=len(corrected), base=base, candidate=candidate, **hearts)
             )
@@ -105,19 +108,15 @@ def score_slices(answers: Sequence[Mask], truth: Sequence[Judged]) -> Scores:
     return Scores(dice=dice, hd95_mm=hd95, area_cm2=areas, area_error_cm2=errors)
 
 
-def measure_hearts(slices: Sequence[Judged]) -> dict[str, Heart | None]:
-    """The LV by the labels and by each model, where two frames are labelled from end to end; else nothing.
-
-    End diastole and end systole are those of the labels.
-    """
+def measure_hearts(slices: Sequence[Judged], phases: tuple[int, int] | None) -> dict[str, Heart | None]:
+    """The LV by the labels and by each model, where both phases (ED, ES) are labelled from end to end; else nothing."""
     frames: defaultdict[int, list[Judged]] = defaultdict(list)
     for one in slices:
         frames[one.label.frame].append(one)
     full = {frame: found for frame, found in frames.items() if len(found) == found[0].label.slices}
-    volumes = {frame: _sum_ml([one.mask for one in found], found, Structure.LV) for frame, found in full.items()}
-    if len(volumes) < 2 or max(volumes.values()) == 0:
+    if phases is None or phases[0] == phases[1] or not full.keys() >= set(phases):
         return {}
-    ed, es = max(volumes, key=volumes.__getitem__), min(volumes, key=volumes.__getitem__)
+    ed, es = phases
     sides = {"labelled_heart": "mask", "base_heart": "base", "candidate_heart": "candidate"}
     return {name: _measure_heart(full[ed], full[es], side) for name, side in sides.items()}
 

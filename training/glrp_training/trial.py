@@ -89,7 +89,7 @@ class Trial:
         judged = yield from self._judge_all()
         self.comparison = self.comparison.model_copy(
             update={
-                "patients": compare_patients(judged),
+                "patients": compare_patients(judged, self._unfinished.job.phases),
                 "anchor": anchor,
                 "changed": rank_changes(judged, self._pictures),
                 "complete": True,

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from glrp_napari.library import Label
 from glrp_napari.models import Model, Settings
@@ -40,6 +40,7 @@ class Job(Settings):
     """What was begun: the new model's name and title, the base and its hash, all labels, and the settings.
 
     `content` is a hash of each label's slices by stem; `study` that of the study whose unlabelled slices take part.
+    `phases` are the frames of ED and ES by study, where they are known.
     """
 
     format_version: Literal[1] = 1
@@ -53,6 +54,7 @@ class Job(Settings):
     content: dict[str, str]
     study: str | None = None
     settings: FinetuneSettings = FinetuneSettings()
+    phases: dict[str, tuple[int, int]] = Field(default={})
 
 
 @dataclass(frozen=True, eq=False)
