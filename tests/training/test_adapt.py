@@ -11,6 +11,7 @@ import pytest
 import torch
 from glrp_training import adapt as adapting
 from glrp_training import recall, trial
+from glrp_training import slices as slicing
 from glrp_training.adapt import adapt, choose_settings, resume
 from glrp_training.compare import Judged, compare_patients
 from glrp_training.consistency import Consistency
@@ -33,6 +34,8 @@ from glrp_napari.gate import decide
 from glrp_napari.library import LibraryError, accept_slice, list_labels, remove_label
 from glrp_napari.messages import FinetuneDone, Interrupted, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
+from glrp_napari.phantom import Phantom
+from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 
@@ -202,10 +205,67 @@ def test_cancelled_what_there_is_so_far_is_kept(when: str, library: Path, tiny_m
     assert not (tmp_path / "unfinished").exists()
 
 
+WAITS = ["Making test hearts", "Weighing old against new", "Looking at slices kept apart", "Test hearts with the new"]
+
+
+@pytest.mark.parametrize("stage", WAITS)
+def test_cancelled_while_it_is_weighed_or_checked_it_is_kept(
+    stage: str, library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    events, trained = adapt(library, tiny_model, tmp_path, "mine", CPU), False
+    for event in events:
+        trained |= isinstance(event, TrainingStep) and event.step == STEPS
+        if trained and isinstance(event, Progress) and event.stage.startswith(stage):
+            break
+    done = events.throw(Interrupted())
+    assert isinstance(done, FinetuneDone)
+    assert find_model(str(done.model)).card.training["steps"] == STEPS
+
+
+def test_between_two_events_little_is_done_so_that_a_cancel_is_heard_soon(
+    library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, made, run, make = [0], [0], Segmenter._run, slicing.make_phantom
+
+    def count_slices(self: Segmenter, slices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        looked[0] += len(slices)
+        return run(self, slices)
+
+    def count_phantoms(*args: object, **options: object) -> Phantom:
+        made[0] += 1
+        return make(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Segmenter, "_run", count_slices)
+    for module in (slicing, recall):
+        monkeypatch.setattr(module, "make_phantom", count_phantoms)
+    total = 0
+    for event in adapt(library, tiny_model, tmp_path, "mine", CPU, study):
+        assert looked[0] <= recall.AT_ONCE, event
+        assert made[0] <= 1, event
+        total += looked[0]
+        looked[0] = made[0] = 0
+    assert total > 50
+
+
+def test_resumed_at_its_last_step_and_cancelled_the_training_is_kept(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    events = adapt(library, tiny_model, tmp_path, "mine", CPU)
+    for event in events:
+        if isinstance(event, TrainingStep) and event.step == event.total:
+            break
+    events.close()
+    events = resume(tiny_model, tmp_path, CPU)
+    assert not isinstance(next(events), TrainingStep)
+    done = events.throw(Interrupted())
+    assert isinstance(done, FinetuneDone)
+    assert find_model(str(done.model)).card.training["steps"] == STEPS
+
+
 def test_fault_25_cancelled_at_any_moment_leaves_a_model_or_nothing(
     library: Path, tiny_model: Model, tmp_path: Path
 ) -> None:
-    for number, moment in enumerate(np.random.default_rng(0).integers(1, 70, 5)):
+    for number, moment in enumerate(np.random.default_rng(0).integers(1, 140, 5)):
         folder = tmp_path / str(number)
         events = adapt(library, tiny_model, folder, "mine", CPU)
         for _ in range(moment):

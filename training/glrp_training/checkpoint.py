@@ -45,12 +45,14 @@ class Checkpoint:
     """The file of one run. `identity` is the hash of its settings and data (`fingerprint`).
 
     It exists from before the first step until the run is complete. `notes` are numbers that go with the state.
+    `steps` are those that the file held when it was restored.
     """
 
     path: Path
     identity: str
     every_s: float = CHECKPOINT_EVERY_S
     notes: dict[str, float] = field(default_factory=dict)
+    steps: int = field(default=0, init=False)
     _saved: float = field(default_factory=time.monotonic, init=False)
 
     def restore(self, parts: Mapping[str, Stateful]) -> int:
@@ -75,6 +77,7 @@ class Checkpoint:
         for name, part in parts.items():
             part.load_state_dict(states[name])
         self.notes.update(notes)
+        self.steps = steps
         return steps
 
     def begin(self, parts: Mapping[str, Stateful]) -> int:

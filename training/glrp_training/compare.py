@@ -14,7 +14,7 @@ from glrp_napari.cine import Geometry, Mask, Structure
 from glrp_napari.comparison import Heart, PatientComparison, Scores, SliceChange
 from glrp_napari.library import Label, load_slice
 from glrp_napari.measure import MYOCARDIUM_G_PER_ML
-from glrp_napari.messages import Notice
+from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
 from glrp_napari.preprocess import Grid, from_grid, normalise, to_grid
 from glrp_napari.segment import Segmenter
@@ -43,10 +43,11 @@ class Judged:
 
 def predict_labels(
     model: Segmenter, library: Path, labels: Sequence[Label]
-) -> Generator[Notice, None, dict[str, Mask]]:
+) -> Generator[Progress | Notice, None, dict[str, Mask]]:
     """A model's answers (Y, X) on the native grid, by the labels' stems."""
-    answers = {}
+    answers: dict[str, Mask] = {}
     for label in labels:
+        yield Progress(stage="Looking at slices kept apart", done=len(answers), total=len(labels))
         image, mask, geometry = load_slice(library, label)
         grid = _lay_grid(mask, geometry, model.preprocessing)
         normal = normalise(image, label.frame_mean, label.frame_std)

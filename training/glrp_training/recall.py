@@ -3,7 +3,7 @@
 Phantoms, whose truth is known, and the base's own answers on unlabelled slices of the open study where it is sure.
 """
 
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,9 @@ TEST_SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 3)
 TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 104)
 """Phantoms that no training sees: to test a model on, and to try on how far it may go."""
 SAMPLED_FRAMES = 6
+RECALLING = "Recalling what the model knows"
+AT_ONCE = 4
+"""Slices between two events: a cancel is heard after each."""
 MAX_SAMPLED = 60
 """Unlabelled slices that take part at most, half of them to learn from and half to test on."""
 SURE = 0.9
@@ -62,12 +65,15 @@ def recall(
 
     Slices at even positions are learned from, those at odd ones are kept for the test.
     """
-    yield Progress(stage="Recalling what the model knows", done=0, total=2)
-    phantoms = join_slices(prepare_phantoms(REHEARSAL_SEEDS, base.preprocessing))
+    frames: list[Slices] = []
+    yield Progress(stage=RECALLING, done=0, total=2 * len(REHEARSAL_SEEDS))
+    for frame in prepare_phantoms(REHEARSAL_SEEDS, base.preprocessing):
+        frames.append(frame)
+        yield Progress(stage=RECALLING, done=len(frames), total=2 * len(REHEARSAL_SEEDS))
+    phantoms = join_slices(frames)
     phantoms = take_slices(phantoms, torch.arange(0, len(phantoms), 2))
     if study is None:
         return Memory(phantoms)
-    yield Progress(stage="Recalling what the model knows", done=1, total=2)
     images, levels = sample_study(study, labels, base.preprocessing)
     if not len(images):
         return Memory(phantoms)
@@ -92,11 +98,11 @@ def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocess
     return torch.stack(picked), torch.tensor([level for _, level in chosen])
 
 
-def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Notice, None, Slices | None]:
+def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | Notice, None, Slices | None]:
     """The base's answers on slices it is sure of, its doubtful pixels without weight; None where there is no such."""
     if not len(images):
         return None
-    probability, answer = (yield from base.predict(images.float())).max(1)
+    probability, answer = (yield from _predict(base, images, RECALLING)).max(1)
     sure, heart = probability >= SURE, answer > 0
     area = heart.sum((1, 2))
     counted = (area >= MIN_HEART_PX) & ((sure & heart).sum((1, 2)) >= SURE_SHARE * area)
@@ -105,43 +111,58 @@ def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Notice, None
     return take_slices(Slices(images, answer.to(torch.uint8), sure.half()), counted)
 
 
-def make_test_phantoms(settings: Preprocessing, seeds: Iterable[int] = TEST_SEEDS) -> tuple[Slices, ...]:
+def make_test_phantoms(
+    settings: Preprocessing, seeds: Sequence[int] = TEST_SEEDS
+) -> Generator[Progress, None, tuple[Slices, ...]]:
     """End diastole and a systolic frame of phantoms, of seeds and anatomies that training never sees; one a frame."""
-    frames = []
+    frames: list[Slices] = []
     for seed in seeds:
+        yield Progress(stage="Making test hearts", done=len(frames), total=2 * len(seeds))
         anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
         phantom = make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
         spacing_mm = phantom.cine.geometry.spacing_mm
         for images, mask in zip(phantom.cine.images, phantom.mask, strict=True):
+            yield Progress(stage="Making test hearts", done=len(frames), total=2 * len(seeds))
             frames.append(prepare_frame(images.astype(np.float32), mask, spacing_mm, settings))
     return tuple(frames)
 
 
-def score_phantoms(model: Segmenter, frames: Sequence[Slices]) -> Generator[Notice, None, float]:
-    """Mean Dice over frames and structures, on the network's square."""
-    found = []
-    for slices in frames:
-        answer = yield from _answer(model, slices.images)
-        truth = cut_middle(slices.masks, model.preprocessing.size).numpy()
+def score_phantoms(model: Segmenter, frames: Sequence[Slices], stage: str) -> Generator[Progress | Notice, None, float]:
+    """Mean Dice over frames and structures, on the network's square; `stage` names it to the user."""
+    size = model.preprocessing.size
+    answers = yield from _answer(model, torch.cat([slices.images for slices in frames]), stage)
+    ends = np.cumsum([len(slices) for slices in frames])[:-1]
+    found: list[float] = []
+    for slices, answer in zip(frames, np.split(answers, ends), strict=True):
+        truth = cut_middle(slices.masks, size).numpy()
         dice = [measure_dice(answer == s, truth == s) for s in Structure]
         found += [value for value in dice if value is not None]
     return float(np.mean(found))
 
 
-def measure_agreement(model: Segmenter, agreed: Slices) -> Generator[Notice, None, float]:
+def measure_agreement(model: Segmenter, agreed: Slices) -> Generator[Progress | Notice, None, float]:
     """Mean Dice over structures between a model's answers and the base's, on the pixels the base is sure of."""
     assert agreed.weights is not None
     size = model.preprocessing.size
-    answer = yield from _answer(model, agreed.images)
+    answer = yield from _answer(model, agreed.images, "Comparing on the open study")
     before, sure = cut_middle(agreed.masks, size).numpy(), cut_middle(agreed.weights, size).numpy() > 0
     dice = [measure_dice((answer == s) & sure, (before == s) & sure) for s in Structure]
     return float(np.mean([value for value in dice if value is not None]))
 
 
-def _answer(model: Segmenter, images: Tensor) -> Generator[Notice, None, NDArray[np.int64]]:
-    predicted = yield from model.predict(cut_middle(images, model.preprocessing.size).float())
+def _answer(model: Segmenter, images: Tensor, stage: str) -> Generator[Progress | Notice, None, NDArray[np.int64]]:
+    predicted = yield from _predict(model, cut_middle(images, model.preprocessing.size), stage)
     answer: NDArray[np.int64] = predicted.argmax(1).numpy()
     return answer
+
+
+def _predict(model: Segmenter, images: Tensor, stage: str) -> Generator[Progress | Notice, None, Tensor]:
+    """Class probabilities (N, C, S, S), an event before each few slices."""
+    parts: list[Tensor] = []
+    for part in images.split(AT_ONCE):
+        yield Progress(stage=stage, done=min(len(parts) * AT_ONCE, len(images)), total=len(images))
+        parts.append((yield from model.predict(part.float())))
+    return torch.cat(parts)
 
 
 def _find_own(images: NDArray[np.generic], study: StudyFile, labels: Sequence[Label]) -> list[Label]:

@@ -11,7 +11,7 @@ import torch
 
 from glrp_napari.device import Placement
 from glrp_napari.gate import MAX_DROP
-from glrp_napari.messages import Notice
+from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
 from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
@@ -22,6 +22,7 @@ SHARES = (0.5, 0.35, 0.2)
 """Shares of the way from the base to the fine-tuned weights, tried from the boldest on; more was never better."""
 USUAL_SHARE = 0.5
 """Where there is no time to try."""
+WEIGHING = "Weighing old against new"
 SAFETY = 0.5
 """The part of the gate's bound on phantoms that may be used up on other ones."""
 
@@ -38,12 +39,12 @@ def step_back(base: UNet, tuned: UNet, share: float) -> UNet:
 
 def choose_share(
     base: UNet, tuned: UNet, phantoms: Sequence[Slices], preprocessing: Preprocessing, placement: Placement
-) -> Generator[Notice, None, float]:
+) -> Generator[Progress | Notice, None, float]:
     """The largest share that forgets next to nothing of phantoms no training saw; the smallest if all do."""
-    before = yield from score_phantoms(Segmenter((base,), preprocessing, placement), phantoms)
+    before = yield from score_phantoms(Segmenter((base,), preprocessing, placement), phantoms, WEIGHING)
     for share in SHARES[:-1]:
         network = step_back(base, tuned, share)
-        after = yield from score_phantoms(Segmenter((network,), preprocessing, placement), phantoms)
+        after = yield from score_phantoms(Segmenter((network,), preprocessing, placement), phantoms, WEIGHING)
         if before - after <= SAFETY * MAX_DROP:
             return share
     return SHARES[-1]

@@ -60,12 +60,13 @@ class Trial:
             self.network.load_state_dict(state)
             return
         watch = Watch(self, self.plan.apart) if self.plan.apart else None
-        for event in self._fit(self.network, self.plan.training, "Training", self._unfinished.checkpoint, watch):
-            self.steps = event.step if isinstance(event, TrainingStep) else self.steps
+        checkpoint = self._unfinished.checkpoint
+        for event in self._fit(self.network, self.plan.training, "Training", checkpoint, watch):
+            self.steps = event.step if isinstance(event, TrainingStep) else max(self.steps, checkpoint.steps)
             yield event
-        yield Progress(stage="Weighing old against new", done=0, total=1)
+        self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
         preprocessing = self._model.card.preprocessing
-        phantoms = make_test_phantoms(preprocessing, TRIAL_SEEDS)
+        phantoms = yield from make_test_phantoms(preprocessing, TRIAL_SEEDS)
         share = yield from choose_share(self._origin, self.network, phantoms, preprocessing, self._placement)
         self._step_back(share)
         self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
@@ -96,7 +97,7 @@ class Trial:
             }
         )
 
-    def judge_labels(self, network: UNet, labels: Sequence[Label]) -> Generator[Notice, None, list[Judged]]:
+    def judge_labels(self, network: UNet, labels: Sequence[Label]) -> Generator[Progress | Notice, None, list[Judged]]:
         """Both models' answers on labels."""
         library = self._unfinished.labels
         before = yield from predict_labels(self._base, library, labels)
@@ -164,11 +165,10 @@ class Trial:
         )
 
     def _measure_anchor(self) -> Generator[Progress | Notice, None, Anchor]:
-        yield Progress(stage="Comparing on test hearts", done=0, total=1)
-        phantoms = make_test_phantoms(self._model.card.preprocessing)
+        phantoms = yield from make_test_phantoms(self._model.card.preprocessing)
         candidate = self._open(self.network)
-        before = yield from score_phantoms(self._base, phantoms)
-        after = yield from score_phantoms(candidate, phantoms)
+        before = yield from score_phantoms(self._base, phantoms, "Test hearts with the model before")
+        after = yield from score_phantoms(candidate, phantoms, "Test hearts with the new model")
         agreed = self._unfinished.memory.agreed
         if agreed is None:
             return Anchor(base_phantoms=before, candidate_phantoms=after)
