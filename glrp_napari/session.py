@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glrp_napari.writing.atomic import write_atomically
 
-UNFINISHED, UNFINISHED_JOB = "unfinished", "job.json"
-"""Within the folder of models: where a fine-tuning lies that is not done, and the file that says so."""
+UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK = "unfinished", "job.json", "unfinished.lock"
+"""Within the folder of models: where a fine-tuning lies that is not done, and the file in it that says so; beside it
+the lock that is held while one is worked on."""
 
 
 class SettingsError(ValueError):

@@ -12,6 +12,9 @@ from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_finetune, describe_label, describe_validation
 from glrp_napari.messages import Validated
 
+INTERRUPTED = "A fine-tuning was interrupted."
+IN_BACKGROUND = "A fine-tuning is running in the background."
+
 
 class LearnSection(Section):
     """Shows labels and the fine-tuning; says what the user wants by signals."""
@@ -46,7 +49,7 @@ class LearnSection(Section):
         self.button.setProperty("big", True)
         self.button.clicked.connect(self.finetune_wanted)
         self.findings = FindingsPanel()
-        self.interrupted = make_label("A fine-tuning was interrupted.")
+        self.interrupted = make_label(INTERRUPTED)
         self.resume = make_button("Resume", "Go on from its last checkpoint, with the labels it began with")
         self.resume.clicked.connect(self.resume_wanted)
         self.discard = make_button("Discard", "Give the interrupted fine-tuning up")
@@ -99,13 +102,15 @@ class LearnSection(Section):
         """Show a snapshot; `finetune` says whether that is the obvious next step."""
         set_primary(self.button, finetune)
         self.button.setText(describe_finetune(len(now.labels)))
-        self.button.setEnabled(bool(now.labels) and not now.job and bool(now.models))
+        self.button.setEnabled(bool(now.labels) and not now.job and not now.background and bool(now.models))
         self.button.setToolTip("" if now.labels else "Accept at least one slice first: it becomes a label.")
         if now.job != "finetune":
             self.progress.end()
             self._show_work(False)
-        for widget in (self.interrupted, self.resume, self.discard):
-            widget.setVisible(now.unfinished and not now.job)
+        self.interrupted.setText(IN_BACKGROUND if now.background else INTERRUPTED)
+        self.interrupted.setVisible((now.unfinished or now.background) and not now.job)
+        for widget in (self.resume, self.discard):
+            widget.setVisible(now.unfinished and not now.job and not now.background)
         self.resume.setEnabled(bool(now.models))
         self.outcome.setText(now.outcome if now.outcome or now.labels else "Accept slices; the model learns from them.")
         self.outcome.setVisible(bool(self.outcome.text()))

@@ -1,14 +1,14 @@
 """One fine-tuning: the request, its events, and what becomes of the new model."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from glrp_napari.gate import decide
+from glrp_napari.gui.alone import discard_unfinished, is_at_work, store_request
 from glrp_napari.gui.words import SILENT, describe_outcome
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import (
@@ -20,12 +20,13 @@ from glrp_napari.messages import (
     Terminal,
     TrainingStep,
     Validated,
-    encode,
 )
 from glrp_napari.models import Model, find_base
-from glrp_napari.writing.atomic import write_atomically
+from glrp_napari.session import UNFINISHED, UNFINISHED_JOB
 
 NAME = "my-labels"
+PROBE_MS = 3000
+"""How often one looks whether a fine-tuning in the background is done."""
 
 
 class Learning(QObject):
@@ -42,31 +43,42 @@ class Learning(QObject):
         workplace.jobs.happened.connect(self._on_event)
         workplace.jobs.ended.connect(self._on_ended)
         workplace.jobs.fell_silent.connect(lambda: workplace.tell(SILENT))
+        self._request: FinetuneRequest | None = None
+        self._stamp: int | None = None
+        self._probed: tuple[Path, bool] | None = None
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(PROBE_MS)
+        self._again.timeout.connect(self._probe)
+        workplace.changed.connect(self._on_changed)
 
     def start(self, resume: bool = False) -> None:
         """Fine-tune, or go on with what was interrupted."""
         place, base = self._workplace, self._find_base()
         if base is None or place.now.job or not (resume or place.now.labels):
             return
-        place.jobs.run(self._make_request(base, resume))
+        self._request = self._make_request(base, resume)
+        self._stamp = read_stamp(self._request.models)
+        place.jobs.run(self._request)
         place.update(job="finetune", candidate="", replaced="", comparison=None, outcome="")
         self.began.emit()
 
     def discard(self) -> None:
         """Give an interrupted fine-tuning up."""
-        place, folder = self._workplace, self._workplace.now.session.unfinished.parent
-        place.writers.run(lambda: shutil.rmtree(folder), lambda _none: place.list_session(), place.tell)
+        place, models = self._workplace, self._workplace.now.session.models
+        place.writers.run(lambda: discard_unfinished(models), lambda _none: place.list_session(), place.tell)
 
     def leave_running(self) -> None:
-        """The window closes: let the fine-tuning go on in a process of its own, from its checkpoint."""
-        place, base = self._workplace, self._find_base()
-        place.jobs.close()
-        if base is None or not place.now.session.unfinished.exists():
+        """The window closes: let the fine-tuning go on in a process of its own, from its checkpoint.
+
+        Where it had yet to write the first, it begins anew with the same request.
+        """
+        self._workplace.jobs.close()
+        if (request := self._request) is None:
             return
-        request = self._make_request(base, resume=True, for_window=False)
-        path = place.now.session.unfinished.with_name("request.json")
-        write_atomically(path, encode(request))
-        start_alone(path)
+        wrote = request.resume or read_stamp(request.models) not in (None, self._stamp)
+        changed = {"pictures": None, "resume": True, "study": None} if wrote else {"pictures": None}
+        start_alone(store_request(request.model_copy(update=changed)))
 
     def switch(self) -> None:
         """Use the new model although the gate refused it, or go back to the one before."""
@@ -84,7 +96,13 @@ class Learning(QObject):
         chosen = self._workplace.find_model()
         return None if chosen is None else find_base(chosen, self._workplace.now.models)
 
-    def _make_request(self, base: Model, resume: bool, for_window: bool = True) -> FinetuneRequest:
+    def _probe(self) -> None:
+        """Look whether a process without a window fine-tunes here."""
+        place, models = self._workplace, self._workplace.now.session.models
+        if not place.now.job:
+            place.writers.run(lambda: is_at_work(models), self._on_probed, place.tell)
+
+    def _make_request(self, base: Model, resume: bool) -> FinetuneRequest:
         place = self._workplace
         session = place.now.session
         return FinetuneRequest(
@@ -92,8 +110,8 @@ class Learning(QObject):
             base=base.weights,
             models=session.models,
             name=NAME,
-            study=place.study.loaded.file if place.study is not None and for_window else None,
-            pictures=Path(mkdtemp(dir=place.scratch.claim())) if for_window else None,
+            study=place.study.loaded.file if place.study is not None else None,
+            pictures=Path(mkdtemp(dir=place.scratch.claim())),
             phases=self._find_phases(),
             resume=resume,
         )
@@ -104,6 +122,22 @@ class Learning(QObject):
         if study is None or (ed := study.phases.ed) is None or (es := study.phases.es) is None:
             return {}
         return {study.loaded.hash: (ed, es)}
+
+    def _on_changed(self) -> None:
+        now = self._workplace.now
+        key = (now.session.models, now.unfinished)
+        if not now.job and key != self._probed:
+            self._probed = key
+            self._probe()
+
+    def _on_probed(self, at_work: bool) -> None:
+        place, before = self._workplace, self._workplace.now.background
+        if at_work != before:
+            place.update(background=at_work)
+        if at_work:
+            self._again.start()
+        elif before:
+            place.list_session()  # its model is there now
 
     def _on_event(self, event: object) -> None:
         if self._workplace.now.job != "finetune":
@@ -121,6 +155,7 @@ class Learning(QObject):
     def _on_ended(self, terminal: Terminal) -> None:
         if self._workplace.now.job != "finetune":
             return
+        self._request = None
         self._workplace.update(job="")
         if isinstance(terminal, FinetuneDone):
             self._take(terminal)
@@ -136,6 +171,14 @@ class Learning(QObject):
         place.update(candidate=name, replaced=before, comparison=done.comparison, outcome=outcome, new_labels=0)
         if verdict.accepted:
             place.choose_model(name)
+
+
+def read_stamp(models: Path) -> int | None:
+    """What tells an unfinished fine-tuning in a folder of models from the one before it; None: there is none."""
+    try:
+        return (models / UNFINISHED / UNFINISHED_JOB).stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def start_alone(request: Path) -> None:

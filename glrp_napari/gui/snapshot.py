@@ -52,7 +52,8 @@ class Snapshot:
     """Everything the sections draw. `new_labels` counts those accepted since the last fine-tuning here.
 
     `candidate` is the last fine-tuned model and `comparison` what was found about it; it is in use already where the
-    gate let it pass, and `replaced` is then the model before. `unfinished` says that a fine-tuning was interrupted.
+    gate let it pass, and `replaced` is then the model before. `unfinished` says that a fine-tuning was interrupted,
+    or, with `background`, that a process without a window works on it.
     `model_changed` says that the chosen model has not segmented the open study yet. `read_only` says why the library
     may not be written to, empty where it may; `damaged` are its records that cannot be read.
     """
@@ -73,6 +74,7 @@ class Snapshot:
     replaced: str = ""
     comparison: Comparison | None = None
     unfinished: bool = False
+    background: bool = False
     model_changed: bool = False
     draft_from: str = ""
     outcome: str = ""

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from glrp_napari import models
 from glrp_napari.gui import jobs, learning, leaving
 from glrp_napari.measure import Phases
 from glrp_napari.messages import decode_request
+from glrp_training.unfinished import hold
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -154,6 +156,47 @@ def test_fault_10_closing_asks(
         assert decode_request(started[0].read_bytes()).resume is True
     if answer == "stay":
         close_window(window)
+
+
+def test_left_running_before_its_first_checkpoint_it_begins_anew_with_the_same_request(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(leaving, "ask", lambda _window: "go on")
+    monkeypatch.setattr(learning, "start_alone", started.append)
+    window = make_labelled(tmp_path, "hang", model_folder, monkeypatch)
+    finetune(window)
+    window.viewer.window._qt_window.close()
+    QApplication.sendPostedEvents()
+    QApplication.processEvents()
+    (path,) = started
+    request = decode_request(path.read_bytes())
+    assert (request.resume, request.pictures, request.library) == (False, None, tmp_path / "labels")
+    assert np.load(request.study.images).ndim == 4  # outlived the window
+
+
+def test_one_at_work_in_the_background_is_told_of_and_cannot_be_discarded(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "PROBE_MS", 200)
+    job = tmp_path / "models/unfinished/job.json"
+    job.parent.mkdir(parents=True)
+    job.write_text("{}")
+    with hold(tmp_path / "models"):
+        window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
+        learn, place = window.dock.learn, window.dock.workplace
+        window.wait(lambda: place.now.background)
+        assert learn.interrupted.text() == "A fine-tuning is running in the background."
+        assert learn.interrupted.isVisibleTo(window.dock)
+        assert not learn.resume.isVisibleTo(window.dock)
+        assert not learn.discard.isVisibleTo(window.dock)
+        assert not learn.button.isEnabled()
+        window.dock.learning.discard()
+        window.wait(lambda: "a fine-tuning at work" in window.dock._notice_text.text())
+        assert job.exists()
+    window.wait(lambda: learn.discard.isVisibleTo(window.dock))
+    assert learn.interrupted.text() == "A fine-tuning was interrupted."
+    close_window(window)
 
 
 def test_fault_9_a_silent_job_is_told_of(

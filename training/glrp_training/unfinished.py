@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from glrp_napari.library import Label
 from glrp_napari.models import Model, Settings
-from glrp_napari.session import UNFINISHED, UNFINISHED_JOB
+from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.checkpoint import Checkpoint
 from glrp_training.entries import load_entry, save_entry
@@ -151,7 +151,7 @@ def load_job(models: Path) -> Job | None:
 def hold(models: Path) -> Iterator[None]:
     """Be the only one who fine-tunes into a folder. Raises UnfinishedError where another process does."""
     models.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(models / f"{UNFINISHED}.lock", thread_local=False)
+    lock = FileLock(models / UNFINISHED_LOCK, thread_local=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
