@@ -7,7 +7,7 @@ must not know where a mask came from.
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 import glrp_napari
 from glrp_napari.assessment import Measurements, Reading, measure_reading
@@ -47,6 +47,16 @@ class StudyReport(Origin):
     def function(self) -> Function:
         """The heart's function among the measurements."""
         return self.measurements.function
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise ValueError where a file that is no report of ours stands at `path`, such as a scanner's notes on a cine."""
+    if not path.exists():
+        return
+    try:
+        StudyReport.model_validate_json(path.read_bytes())
+    except ValidationError:
+        raise ValueError(f"{path}: found another program's file, expected none or a report of ours") from None
 
 
 def report_study(

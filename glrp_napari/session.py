@@ -41,6 +41,22 @@ class Session:
         """The file that is there while a fine-tuning is not done."""
         return self.models / UNFINISHED / UNFINISHED_JOB
 
+    def read_model(self) -> str:
+        """Name of the model in use, as it was chosen last; empty if none ever was."""
+        try:
+            return self._model_in_use.read_text("utf-8").strip()
+        except FileNotFoundError:
+            return ""
+
+    def remember_model(self, name: str) -> None:
+        """Take this model into use from now on. Raises OSError where the folder cannot be written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._model_in_use, f"{name}\n".encode())
+
+    @property
+    def _model_in_use(self) -> Path:
+        return self.folder / "model-in-use.txt"
+
     @property
     def drafts(self) -> Path:
         """Autosaved masks."""

@@ -66,3 +66,10 @@ def test_the_command_line_works_in_the_folder_the_window_chose(tmp_path: Path, m
     command = [sys.executable, "-m", "glrp_napari.cli", "models"]
     done = subprocess.run(command, env={**os.environ, "COLUMNS": "300"}, capture_output=True, text=True, check=True)
     assert "Of my labels" in done.stdout
+
+
+def test_the_model_in_use_is_remembered_with_the_session(tmp_path: Path) -> None:
+    session = Session(tmp_path / "mine")
+    assert session.read_model() == ""
+    session.remember_model("my-labels-2")
+    assert Session(tmp_path / "mine").read_model() == "my-labels-2"

@@ -23,8 +23,10 @@ def main() -> None:
         save_screenshot(viewer, wanted.screenshot)
         viewer.close()
     else:
-        _ending = Ending()
+        ending = Ending()
         napari.run()
+        if ending.asked:
+            viewer.close()
 
 
 if __name__ == "__main__":

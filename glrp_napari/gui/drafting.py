@@ -82,21 +82,26 @@ class Drafting(QObject):
         self._workplace.writers.run(write, lambda _none: None, give_up)
 
     def begin_saving(self) -> Callable[[], None]:
-        """What to call once the mask as it is now lies in a file: discards its draft, unless it was changed since."""
-        study, folder = self._workplace.study, self._workplace.now.session.drafts
-        if study is None:
-            return lambda: None
-        revision, protect = study.revision, self._protect_offered(study)
+        """What to call once the mask as it is now lies in a file: no draft is left to offer, unless it changed since.
 
-        def discard() -> None:
-            protect()
-            discard_draft(folder, study.loaded.hash)
+        The study as it is then stands where its last closing did, so that a crash does not bring that one back. While
+        an offer is not answered, it is the offer that comes again.
+        """
+        study, folder = self._workplace.study, self._workplace.now.session.drafts
+        revision = study.revision if study else 0
 
         def finish() -> None:
-            if study.revision != revision:
+            if study is None or study is not self._workplace.study or study.revision != revision:
                 return
-            if study is self._workplace.study:
-                self._dirty = False
+            if self._offered is None:
+                self._write(study, True, lambda: None)
+                return
+            self._dirty, protect = False, self._protect_offered(study)
+
+            def discard() -> None:
+                protect()
+                discard_draft(folder, study.loaded.hash)
+
             self._workplace.writers.run(discard, lambda _none: None, self._workplace.tell)
 
         return finish

@@ -11,7 +11,7 @@ from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import Draft, SliceState
 from glrp_napari.cine import Cine, Mask, Structure, describe, with_heart_rate
 from glrp_napari.contours import close_ring, smooth_outline
-from glrp_napari.gui.history import EditHistory, Place
+from glrp_napari.gui.history import EditHistory, Place, unpack
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.opening import Loaded
 from glrp_napari.gui.snapshot import StudyShown
@@ -132,6 +132,11 @@ class OpenStudy:
             closed=closed,
         )
 
+    def list_answers(self) -> dict[Place, Mask]:
+        """The model's last answer for each slice that a person worked on, where it is known."""
+        packed = self.history.list_predicted(BY_PERSON)
+        return {place: unpack(answer, self.mask.data.shape[2:]) for place, answer in packed.items()}
+
     def _take_decisions(self, draft: Draft) -> None:
         self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
         self.reading, self.segmented_by = draft.reading, draft.model
@@ -154,6 +159,8 @@ class OpenStudy:
     def interpolate(self) -> None:
         """Fill the slices between the two nearest ones, around the one on screen, that a person edited."""
         t, z = self.place
+        if self.states[t, z] in BY_PERSON:
+            raise EditError("You worked on this slice: go to one between those you edited.")
         edited = [i for i, state in enumerate(self.states[t]) if state in BY_PERSON]
         below, above = [i for i in edited if i < z], [i for i in edited if i > z]
         if not below or not above:
@@ -188,9 +195,18 @@ class OpenStudy:
     def acceptable(self, whole_frame: bool) -> list[Place]:
         """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""
         t, z = self.place
-        levels = range(self.states.shape[1]) if whole_frame else [z]
+        levels = self._list_counted(t) if whole_frame else [z]
         pending = (SliceState.PREDICTED, SliceState.EDITED)
         return [(t, i) for i in levels if self.states[t, i] in pending]
+
+    def _list_counted(self, frame: int) -> list[int]:
+        """The slices of a frame between base and apex of either ventricle, where these are settled; else all."""
+        levels = range(self.states.shape[1])
+        extent = self.measured.extents.get(frame) if self.measured else None
+        if extent is None:
+            return list(levels)
+        ends = [found for found in (extent.lv, extent.rv) if found is not None]
+        return [z for z in levels if any(first <= z <= last for first, last in ends)]
 
     def _copy(self, source: Place, noun: str) -> None:
         if min(source) < 0:

@@ -8,14 +8,19 @@ import signal
 import socket
 import sys
 
-from qtpy.QtCore import QSocketNotifier
+from qtpy.QtCore import QSocketNotifier, QTimer
 from qtpy.QtWidgets import QApplication
 
 
 class Ending:
-    """Quits the application on SIGTERM, unless somebody else handles it; keep the object as long as the program."""
+    """Ends Qt's loop on SIGTERM, unless somebody else handles it; keep the object as long as the program.
+
+    `asked` says that the loop ended so. The windows are still there then, and are the caller's to close: left to
+    Python's end they may bring the process down.
+    """
 
     def __init__(self) -> None:
+        self.asked = False
         self._near, self._far = socket.socketpair()
         self._notifier = QSocketNotifier(self._near.fileno(), QSocketNotifier.Type.Read)
         self._notifier.activated.connect(lambda *_: self._near.recv(64))
@@ -23,4 +28,9 @@ class Ending:
             for end in (self._near, self._far):
                 end.setblocking(False)
             signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
-            signal.signal(signal.SIGTERM, lambda *_: QApplication.quit())
+            signal.signal(signal.SIGTERM, lambda *_: self._end())
+
+    def _end(self) -> None:
+        """Leave Qt's loop without a question to anybody; queued, as a loop yet to begin would not hear of it."""
+        self.asked = True
+        QTimer.singleShot(0, lambda: QApplication.exit(0))

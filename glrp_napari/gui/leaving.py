@@ -26,7 +26,8 @@ class Leaving(QObject):
 
     def eventFilter(self, watched: object, event: object) -> bool:
         """Qt: an event of the window; true keeps it from the window."""
-        if isinstance(event, QEvent) and event.type() == QEvent.Type.Close and self._workplace.now.job == "finetune":
+        closing = isinstance(event, QEvent) and event.type() == QEvent.Type.Close and not self._workplace.is_closed
+        if closing and self._workplace.now.job == "finetune":
             answer = ask(self._window)
             if answer == "stay":
                 event.ignore()

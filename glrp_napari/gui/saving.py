@@ -15,7 +15,7 @@ from glrp_napari.cine import Mask
 from glrp_napari.export import Step, export_numbers, export_report, export_seg
 from glrp_napari.gui.editing import BY_PERSON, OpenStudy
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.report import Origin, StudyReport, report_study
+from glrp_napari.report import Origin, StudyReport, check_replaceable, report_study
 from glrp_napari.writing.folders import check_folder
 
 Work = Callable[[OpenStudy, Mask, Origin], Iterator[Step]]
@@ -46,6 +46,7 @@ class Saving(QObject):
 
         def work(study: OpenStudy, mask: Mask, origin: Origin) -> Iterator[Step]:
             yield Step(0, 1)
+            check_replaceable(path.with_suffix(".json"))
             export_numbers(path.with_suffix(""), _report(study, mask, origin))
             yield Step(1, 1)
 

@@ -66,6 +66,11 @@ class Workplace(QObject):
         """Where the files for jobs go; those of the sessions before stay until the window closes."""
         return self._scratches[-1]
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def look(self) -> Snapshot:
         """The moment as a frozen value."""
         return replace(self.now, study=look_at_study(self.study) if self.study else None)
@@ -84,7 +89,8 @@ class Workplace(QObject):
 
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
-        self.update(session=Session(folder), candidate="", replaced="", comparison=None, outcome="", new_labels=0)
+        fresh = {"model": "", "candidate": "", "replaced": "", "comparison": None, "outcome": "", "new_labels": 0}
+        self.update(session=Session(folder), **fresh)
         self._scratches.append(Scratch(self.now.session.scratch))
         self.keeping.claim(self.now.session.labels)
         self.list_session()
@@ -92,6 +98,9 @@ class Workplace(QObject):
 
     def try_session(self, folder: Path, taken: Callable[[], None]) -> None:
         """Change to `folder` if files can be kept there, else say why not; `taken` comes then."""
+        if self.now.job:
+            self.tell("Wait until the work under way is done, or cancel it, before changing the folder.")
+            return
 
         def take(_none: object) -> None:
             self.change_session(folder)
@@ -103,12 +112,18 @@ class Workplace(QObject):
         """Look into the session folder: labels and models; sweep up what windows that crashed have left."""
         session = self.now.session
         self.writers.run(lambda: sweep_scratch(session.scratch), lambda _none: None, self.tell)
-        self.writers.run(lambda: list_models(session.models), self._on_models_listed, self.tell)
+        self.writers.run(
+            lambda: (list_models(session.models), session.read_model()),
+            lambda found: self._on_listed(*found),
+            self.tell,
+        )
         self.writers.run(session.unfinished.exists, lambda found: self.update(unfinished=found), self.tell)
         self.writers.run(lambda: survey_labels(session.labels), self._on_surveyed, self.tell)
 
     def choose_model(self, name: str) -> None:
-        """Segment with this model from now on."""
+        """Segment with this model from now on, also after a restart."""
+        session = self.now.session
+        self.writers.run(lambda: session.remember_model(name), lambda _none: None, self.tell)
         changed = self.study is not None and self.study.segmented_by not in (None, name)
         self.update(model=name, model_changed=changed)
 
@@ -237,7 +252,8 @@ class Workplace(QObject):
     def _on_loaded(self, loaded: Loaded, layer: Image | None) -> None:
         before = self.study
         if before is not None and before.loaded.hash == loaded.hash and before.states.any() and not self.now.draft_from:
-            loaded = replace(loaded, draft=before.draft("", closed=True))  # the one on disk is older
+            kept = replace(before.draft("", closed=True), predicted=before.list_answers())
+            loaded = replace(loaded, draft=kept)  # the one on disk is older
         self.close_study()
         image = layer or Image(loaded.cine.images, **image_options(loaded.cine))
         self.study = OpenStudy(loaded, image, self.viewer)
@@ -264,10 +280,10 @@ class Workplace(QObject):
             study.write_slices(slices, state)
             self.changed.emit()
 
-    def _on_models_listed(self, models: tuple[Model, ...]) -> None:
+    def _on_listed(self, models: tuple[Model, ...], remembered: str) -> None:
         names = [model.card.name for model in models]
-        model = self.now.model if self.now.model in names else "".join(names[:1])
-        self.update(models=models, model=model)
+        chosen = [name for name in (self.now.model, remembered, *names) if name in names]
+        self.update(models=models, model="".join(chosen[:1]))
 
     def _on_surveyed(self, survey: Survey) -> None:
         changes = {"read_only": NEWER, "can_take_over": False} if survey.is_newer else {}

@@ -17,9 +17,11 @@ def main(study: Path, session: Path) -> None:
     window.press(Qt.Key.Key_G)
     window.drag((20, 8), (20, 14))
     wait_until(lambda: any((session / "drafts").glob("*.json")), 60)
-    _ending = Ending()
+    ending = Ending()
     print("saved", flush=True)
     QApplication.exec()
+    if ending.asked:  # as `python -m glrp_napari.gui` does
+        window.viewer.close()
 
 
 if __name__ == "__main__":

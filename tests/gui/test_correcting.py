@@ -1,12 +1,15 @@
 """Correcting in the real window: undo over strokes, tools and runs; edited slices are safe; keys and wheel."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from glrp_napari.assessment import Reading, measure_reading
 from glrp_napari.autosave import SliceState
 from glrp_napari.gui.playback import find_frame
 from glrp_napari.gui.shortcuts import SHORTCUTS
+from glrp_napari.measure import Phases
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes, Surface, Tracks, Vectors
 from napari.utils.key_bindings import coerce_keybinding
@@ -283,3 +286,52 @@ def test_no_key_of_ours_is_napari_s(study: Window) -> None:
             taken[str(key)] = owner.__name__
     assert "E" in taken
     assert not {str(coerce_keybinding(shortcut.key)) for shortcut in SHORTCUTS} & set(taken)
+
+
+def test_interpolating_never_replaces_a_slice_a_person_worked_on(study: Window) -> None:
+    for z in (1, 2, 3):
+        study.study.write_slices({(0, z): np.full((32, 32), z, np.uint8)})
+    study.study.go(0, 2)
+    study.dock.correcting.do("interpolate")
+    assert (study.study.mask.data[0, 2] == 2).all()
+    assert "You worked on this slice" in study.dock._notice_text.text()
+
+
+def test_accepting_a_frame_leaves_out_what_lies_beyond_base_and_apex(study: Window) -> None:
+    run(study, 3)
+    study.study.measured = measure_reading(
+        study.study.cine,
+        study.study.mask.data,
+        Reading(phases=Phases(0, 2), lv_slices={0: (1, 2), 2: (1, 2)}, rv_slices={0: None, 2: None}),
+    )
+    study.study.go(0, 2)
+    assert study.study.acceptable(whole_frame=True) == [(0, 1), (0, 2)]
+    study.study.go(1, 2)
+    assert study.study.acceptable(whole_frame=True) == [(1, z) for z in range(5)]
+
+
+def test_reopening_the_open_study_keeps_what_the_model_had_answered(study: Window) -> None:
+    run(study, 1)
+    study.study.go(0, 2)
+    study.study.write_slices({(0, 2): np.full((32, 32), 3, np.uint8)})
+    study.dock.workplace.open_layer(study.study.image)
+    study.settle()
+    answer = study.study.history.find_predicted((0, 2))
+    assert answer is not None
+    assert (answer == 1).all()
+
+
+def test_the_model_in_use_is_so_again_in_the_next_window(study: Window) -> None:
+    place = study.dock.workplace
+    shipped = place.now.models[0]
+    mine = replace(shipped, card=shipped.card.model_copy(update={"name": "mine"}))
+    place.choose_model("mine")
+    study.settle()
+    remembered = place.now.session.read_model()
+    place.update(model="")
+    place._on_listed((shipped, mine), remembered)
+    assert place.now.model == "mine"
+    place._on_listed((shipped,), remembered)  # it was removed since
+    assert place.now.model == shipped.card.name
+    place.choose_model(shipped.card.name)
+    study.settle()

@@ -183,3 +183,21 @@ def test_a_malformed_label_leaves_the_models_and_is_named(shared_window: Window,
     assert "abc-t000-z000.json" in window.dock.learn.library.damaged.text.text()
     place.change_session(before)
     window.settle()
+
+
+def test_after_a_mask_is_saved_a_crash_brings_back_that_mask_and_no_earlier_closing(
+    shared_window: Window, cine: Cine, tmp_path: Path
+) -> None:
+    window = shared_window
+    window.open(cine)
+    paint(window, 3, 5)
+    window.dock.workplace.close_study()
+    window.settle()
+    window.open(cine)
+    paint(window, 2, 8)
+    save_mask(window, tmp_path / "mask.nii.gz")
+    window.settle()
+    found = load_draft(drafts(window), window.study.loaded.hash, cine)
+    assert found is not None
+    assert found.closed
+    assert found.mask[0, 2, 9, 8] == 2

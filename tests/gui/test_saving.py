@@ -75,6 +75,20 @@ def test_table_and_json_hold_the_readers_decisions(
     assert notice(drawn) == "Table saved."
 
 
+def test_the_table_never_replaces_another_program_s_json(
+    drawn: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sidecar = tmp_path / "study.json"
+    sidecar.write_text('{"RepetitionTime": 3.2}')
+    choose(drawn, "Table", monkeypatch, tmp_path / "study.csv")
+    assert sidecar.read_text() == '{"RepetitionTime": 3.2}'
+    assert "found another program's file" in notice(drawn)
+    sidecar.unlink()
+    for _ in range(2):  # the second replaces our own
+        choose(drawn, "Table", monkeypatch, tmp_path / "study.csv")
+        assert notice(drawn) == "Table saved."
+
+
 def test_the_report_is_two_pages_and_names_nobody_unless_asked(
     drawn: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
