@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from glrp_napari.anatomy_checks import Rule
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.phantom import Phantom, make_phantom
@@ -191,3 +192,16 @@ def test_the_light_names_the_worst_place_and_goes_there(study: Window) -> None:
     assert study.place == (4, 2)
     study.press(Qt.Key.Key_Z, CTRL)
     study.wait(lambda: "Frame 5, slice 3" not in light._full)
+
+
+def test_the_light_follows_the_base_that_the_reader_sets(study: Window) -> None:
+    measuring = study.dock.measuring
+
+    def is_named() -> bool:
+        return any(finding.rule == Rule.STROKE for finding in study.dock.watching.findings)
+
+    study.wait(is_named, 15)
+    measuring.set_slices("rv", "ed", None)
+    study.wait(lambda: not is_named(), 15)
+    measuring.undo()
+    study.wait(is_named, 15)
