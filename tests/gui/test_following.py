@@ -9,6 +9,7 @@ from glrp_napari.anatomy_checks import Rule
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.phantom import Phantom, make_phantom
+from glrp_napari.propagate import find_edit, spread_edits
 from qtpy.QtCore import Qt
 from tests.gui.conftest import Window
 from tests.test_propagate import count_wrong, thin_wall
@@ -95,7 +96,18 @@ def test_slices_of_a_person_are_never_overwritten(study: Window, phantom: Phanto
 
 def test_an_edit_is_carried_to_the_slices_beside_it(study: Window, phantom: Phantom) -> None:
     before = correct(study, phantom)
+    edits = {
+        1: find_edit(study.study.history.find_predicted((0, 1)), before[0, 1], phantom.cine.geometry.spacing_mm[1:])
+    }
     study.press(Qt.Key.Key_J, SHIFT)
+    following = study.dock.correcting.following
+    assert following.is_busy
+    assert not following.proposals, "worked out off the GUI's thread"
+    study.settle()
+    for z, whole in spread_edits(
+        edits, before[0], phantom.cine.geometry.spacing_mm[1:]
+    ):  # cutting the heart out changes nothing
+        np.testing.assert_array_equal(following.proposals[0, z].after, whole)
     part = study.dock.correct.proposals
     assert part.text.text() == "Proposed for 2 slices · here: nothing proposed"
     study.click(part.take)
