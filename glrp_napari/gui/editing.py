@@ -199,6 +199,12 @@ class OpenStudy:
             accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", mask, before))
         return accepted
 
+    def withdraw(self, place: Place) -> None:
+        """The slice is no longer as the library has it: what it was before it was accepted."""
+        before = {SliceState.CORRECTED: SliceState.EDITED, SliceState.ACCEPTED: SliceState.PREDICTED}
+        state = SliceState(self.states[place])
+        self.states[place] = before.get(state, state)
+
     def acceptable(self, whole_frame: bool) -> list[Place]:
         """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""
         t, z = self.place
