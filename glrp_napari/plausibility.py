@@ -1,9 +1,9 @@
 """How plausible a study's masks are as a whole: anatomy in every frame, and function over the cycle.
 
 The rules on one slice or frame are those of `anatomy_checks`; here the frames are compared: the LV's mass cannot change
-within a beat, both ventricles pump the same blood, volumes change smoothly. Pure: it knows masks and geometry, no
-states, layers or windows. Tolerances are set by what experts drew, so that a sound study is green: a light that cries
-wolf is looked at by nobody.
+within a beat, both ventricles pump the same blood, volumes change smoothly. Those numbers are the ones measured as the
+reader decided, never others. Pure: it knows masks and numbers, no states, layers or windows. Tolerances are set by what
+experts drew, so that a sound study is green: a light that cries wolf is looked at by nobody.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glrp_napari.anatomy_checks import GRAVE, Finding, Rule, check_gaps, check_slice
 from glrp_napari.cine import Geometry, Mask, Structure
-from glrp_napari.measure import MYOCARDIUM_G_PER_ML, Phases
+from glrp_napari.measure import MYOCARDIUM_G_PER_ML, Function
 
 MASS_NAMED, MASS_SHARE = 0.10, 0.30
 """Differences of the LV's mass between ED and ES that are named, and that are held against the masks.
@@ -42,8 +42,8 @@ class Watch:
         self.geometry = geometry
         self._seen: dict[tuple[int, int], tuple[bytes, tuple[Finding, ...], NDArray[np.int_]]] = {}
 
-    def look(self, mask: Mask, frames: Collection[int]) -> tuple[Finding, ...]:
-        """Everything odd in the segmented `frames` of a mask (T, Z, Y, X), the worst first."""
+    def look(self, mask: Mask, frames: Collection[int], function: Function | None) -> tuple[Finding, ...]:
+        """Everything odd in the segmented `frames` of a mask (T, Z, Y, X) and its numbers so far, the worst first."""
         found: list[Finding] = []
         counts = np.zeros((*mask.shape[:2], len(Structure)), int)
         for t in sorted(frames):
@@ -51,7 +51,7 @@ class Watch:
                 anatomy, counts[t, z] = self._look_at_slice((t, z), plane)
                 found += [replace(finding, frame=t, slice=z) for finding in anatomy]
             found += [replace(finding, frame=t) for finding in check_gaps(counts[t] > 0)]
-        found += check_function(counts.sum(1) * self.geometry.voxel_ml, frames)
+        found += [] if function is None else check_function(function)
         return sort_findings(found)
 
     def _look_at_slice(self, place: tuple[int, int], plane: Mask) -> tuple[tuple[Finding, ...], NDArray[np.int_]]:
@@ -65,15 +65,11 @@ class Watch:
         return seen[1], seen[2]
 
 
-def check_function(volumes_ml: NDArray[np.float64], frames: Collection[int]) -> list[Finding]:
-    """What is odd about the volumes (T, 3; RV, MYO, LV) of the segmented frames: mass, stroke volumes, curves."""
-    phases = _find_phases(volumes_ml[:, Structure.LV - 1], frames)
-    found = []
-    if phases.ed is not None and phases.es is not None:
-        ed, es = volumes_ml[phases.ed], volumes_ml[phases.es]
-        found += [*_check_mass(ed, es, phases.es), *_check_strokes(ed, es, phases.es)]
+def check_function(function: Function) -> list[Finding]:
+    """What is odd about the numbers that the reader is shown: the LV's mass, stroke volumes, curves."""
+    found = [*_check_mass(function), *_check_strokes(function)]
     for structure in VENTRICLES:
-        found += _check_curve(structure, volumes_ml[:, structure - 1], frames)
+        found += _check_curve(structure, function.volumes_ml[structure.name])
     return found
 
 
@@ -88,42 +84,40 @@ def choose_light(found: Sequence[Finding]) -> str:
     return "red" if worst >= GRAVE else "amber" if worst > 1 else "green"
 
 
-def _find_phases(lv_ml: NDArray[np.float64], frames: Collection[int]) -> Phases:
-    filled = [t for t in sorted(frames) if lv_ml[t] > 0]
-    if len(filled) < 2:
-        return Phases(None, None)
-    return Phases(max(filled, key=lambda t: lv_ml[t]), min(filled, key=lambda t: lv_ml[t]))
-
-
-def _check_mass(ed: NDArray[np.float64], es: NDArray[np.float64], frame: int) -> list[Finding]:
-    first, second = (float(v[Structure.MYO - 1]) * MYOCARDIUM_G_PER_ML for v in (ed, es))
+def _check_mass(function: Function) -> list[Finding]:
+    if function.ed is None or function.es is None:
+        return []
+    wall = function.volumes_ml[Structure.MYO.name]
+    first, second = ((wall[t] or 0.0) * MYOCARDIUM_G_PER_ML for t in (function.ed, function.es))
     if min(first, second) == 0:
         return []
     share = abs(second - first) / ((first + second) / 2)
     text = f"the LV's mass is {first:.0f} g at ED and {second:.0f} g at ES ({share:.0%} apart)"
-    return [Finding(Rule.MASS, text, share / MASS_SHARE, Structure.MYO, frame=frame)] if share > MASS_NAMED else []
+    found = Finding(Rule.MASS, text, share / MASS_SHARE, Structure.MYO, frame=function.es)
+    return [found] if share > MASS_NAMED else []
 
 
-def _check_strokes(ed: NDArray[np.float64], es: NDArray[np.float64], frame: int) -> list[Finding]:
-    lv, rv = (float(ed[s - 1] - es[s - 1]) for s in VENTRICLES)
-    if ed[Structure.RV - 1] == 0 or es[Structure.RV - 1] == 0 or max(lv, rv) <= 0:
+def _check_strokes(function: Function) -> list[Finding]:
+    lv, rv = function.lv.sv_ml, function.rv.sv_ml
+    if lv is None or rv is None or not function.rv.esv_ml or max(lv, rv) <= 0:
         return []
     share = abs(lv - rv) / max(lv, rv)
     text = f"the stroke volumes are {lv:.0f} ml (LV) and {rv:.0f} ml (RV), {share:.0%} apart"
-    return [Finding(Rule.STROKE, text, share / STROKE_SHARE, frame=frame)] if share > STROKE_NAMED else []
+    return [Finding(Rule.STROKE, text, share / STROKE_SHARE, frame=function.es)] if share > STROKE_NAMED else []
 
 
-def _check_curve(structure: Structure, volumes: NDArray[np.float64], frames: Collection[int]) -> list[Finding]:
+def _check_curve(structure: Structure, volumes: Sequence[float | None]) -> list[Finding]:
     """Frames whose volume lies off the line between those before and after, the cycle being closed."""
-    count = len(volumes)
+    count, largest = len(volumes), max((v for v in volumes if v is not None), default=0.0)
     found: list[Finding] = []
-    for t in frames:
-        before, after = (t - 1) % count, (t + 1) % count
-        if count < 8 or before not in frames or after not in frames or volumes.max() == 0:
+    if count < 8 or largest == 0:
+        return found
+    for t, here in enumerate(volumes):
+        before, after = volumes[t - 1], volumes[(t + 1) % count]
+        if before is None or here is None or after is None:
             continue
-        share = abs(volumes[t] - (volumes[before] + volumes[after]) / 2) / float(volumes.max())
-        text = f"the volume of the {structure.name} jumps: {volumes[before]:.0f}, {volumes[t]:.0f}, "
-        text += f"{volumes[after]:.0f} ml in three frames"
+        share = abs(here - (before + after) / 2) / largest
+        text = f"the volume of the {structure.name} jumps: {before:.0f}, {here:.0f}, {after:.0f} ml in three frames"
         if share > CURVE_SHARE:
-            found.append(Finding(Rule.CURVE, text, float(share) / CURVE_SHARE, structure, frame=t))
+            found.append(Finding(Rule.CURVE, text, share / CURVE_SHARE, structure, frame=t))
     return found

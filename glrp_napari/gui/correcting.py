@@ -1,23 +1,28 @@
 """Correcting by hand: the actions behind the section's buttons and keys, all on our mask layer only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
+from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.following import Following
+from glrp_napari.gui.history import Place
 from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
 
 UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
+STORED = (SliceState.ACCEPTED, SliceState.CORRECTED)
+STILL_STORED = "The stored label stays as it was accepted until you accept the slice again or remove the label."
 OPACITIES = (0.2, 0.45, 0.8)
 OUTLINE = 2
 """Width of outlines in pixels of the image."""
@@ -39,8 +44,8 @@ class Correcting(QObject):
             "choose_rv": lambda study: self.choose(study, Structure.RV),
             "choose_myo": lambda study: self.choose(study, Structure.MYO),
             "choose_lv": lambda study: self.choose(study, Structure.LV),
-            "undo": lambda study: study.history.undo(),
-            "redo": lambda study: study.history.redo(),
+            "undo": lambda study: self._change_back(study, study.history.undo),
+            "redo": lambda study: self._change_back(study, study.history.redo),
             "push": lambda _study: self.pushing.take(),
             "interpolate": OpenStudy.interpolate,
             "follow_heart": lambda study: self.following.follow_heart(study),
@@ -109,6 +114,15 @@ class Correcting(QObject):
         """Set the brush size in pixels."""
         if (study := self._workplace.study) is not None:
             study.mask.brush_size = size
+
+    def _change_back(self, study: OpenStudy, step: Callable[[], Collection[Place]]) -> None:
+        """Undo or redo; a stored slice that it changes may be accepted again, and the reader is told."""
+        stored = np.isin(study.states, STORED)
+        changed = [place for place in step() if stored[place]]
+        for place in changed:
+            study.withdraw(place)
+        if changed:
+            self._workplace.tell(STILL_STORED)
 
     def _step_back(self, redo: bool) -> None:
         study, active = self._workplace.study, self._workplace.viewer.layers.selection.active

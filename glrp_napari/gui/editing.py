@@ -1,6 +1,7 @@
 """The open study: its cine, its layers, what each slice is, and the edits one can make. Draws nothing itself."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from napari.components import ViewerModel
@@ -28,6 +29,15 @@ class EditError(ValueError):
     """An edit that makes no sense where it was asked for; the sentence says what it needs."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """What segmented a frame: the model's name, whether the CRF refined it, and where it ran (empty: not known)."""
+
+    model: str
+    crf: bool = False
+    device: str = ""
+
+
 class OpenStudy:
     """A loaded cine with its mask layer (T, Z, Y, X) and the states (T, Z) of the mask's slices."""
 
@@ -43,6 +53,8 @@ class OpenStudy:
         self.left_by_run: Segmented | None = None
         """What the runs left beside the mask, None before the first."""
         self.segmented_by: str | None = None
+        self.runs: dict[int, Run] = {}
+        """By frame, what segmented it last; without those that no run wrote to."""
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
         self.reading = Reading()
@@ -140,6 +152,8 @@ class OpenStudy:
     def _take_decisions(self, draft: Draft) -> None:
         self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
         self.reading, self.segmented_by = draft.reading, draft.model
+        segmented = np.flatnonzero(draft.states.any(1)).tolist() if draft.model else []
+        self.runs = {frame: Run(draft.model or "") for frame in segmented}
         untouched = zip(*np.nonzero(draft.states == SliceState.PREDICTED), strict=True)
         as_model_left = {(int(t), int(z)): draft.mask[t, z] for t, z in untouched}
         self.history.set_predicted({**as_model_left, **draft.predicted})
@@ -191,6 +205,12 @@ class OpenStudy:
             before = self.history.find_predicted(place) if by_hand else None
             accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", mask, before))
         return accepted
+
+    def withdraw(self, place: Place) -> None:
+        """The slice is no longer as the library has it: what it was before it was accepted."""
+        before = {SliceState.CORRECTED: SliceState.EDITED, SliceState.ACCEPTED: SliceState.PREDICTED}
+        state = SliceState(self.states[place])
+        self.states[place] = before.get(state, state)
 
     def acceptable(self, whole_frame: bool) -> list[Place]:
         """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""

@@ -3,7 +3,7 @@
 Nothing is written before the reader takes it; then it is one step, and slices that a person edited are left alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import Event
 from time import monotonic
@@ -90,18 +90,22 @@ class Following(QObject):
         if self.is_busy:
             return
         self.drop()
-        frame, pixel_mm = study.place[0], study.cine.geometry.spacing_mm[1:]
-        edits = {}
+        frame, pixel_mm, stop = study.place[0], study.cine.geometry.spacing_mm[1:], Event()
+        labels, edited = study.mask.data[frame].copy(), {}
         for level, state in enumerate(study.states[frame]):
-            before, after = _look_before(study, (frame, level)), study.mask.data[frame, level]
-            if state in BY_PERSON and not np.array_equal(before, after):
-                edits[level] = find_edit(before, after, pixel_mm)
-        if not edits:
+            before = _look_before(study, (frame, level))
+            if state in BY_PERSON and not np.array_equal(before, labels[level]):
+                edited[level] = before
+        if not edited:
             raise EditError(NO_EDIT)
-        labels = study.mask.data[frame].copy()
-        changed = spread_edits(edits, labels, pixel_mm)
-        found = {(frame, z): Proposal(labels[z], s) for z, s in changed if study.states[frame, z] not in BY_PERSON}
-        self._show(study, found)
+        untouched = [z for z, state in enumerate(study.states[frame]) if state not in BY_PERSON]
+        self._stop, self.is_busy = stop, True
+
+        def work() -> dict[Place, Proposal]:
+            changed = propose_slices(labels, edited, pixel_mm)
+            return {(frame, z): Proposal(labels[z], proposed) for z, proposed in changed if z in untouched}
+
+        self._workplace.readers.run(work, lambda found: self._on_found(study, stop, found), self._on_failed)
 
     def cancel(self) -> None:
         """Give up working; nothing is proposed."""
@@ -190,6 +194,19 @@ def propose_frames(
         proposed = masks[frame].copy()
         proposed[rows, columns] = apply_edit(carry_edit(edit, motion), masks[frame, rows, columns], pixel_mm)
         yield frame, proposed
+
+
+def propose_slices(
+    labels: Mask, edited: Mapping[int, Mask], pixel_mm: tuple[float, float]
+) -> Iterator[tuple[int, Mask]]:
+    """The slices of a frame (Z, Y, X) that change about those `edited`, which are given as they were before (Y, X)."""
+    befores = np.stack(list(edited.values()))
+    rows, columns = find_box((labels > 0).any(0) | (befores > 0).any(0), pixel_mm)
+    edits = {z: find_edit(before[rows, columns], labels[z, rows, columns], pixel_mm) for z, before in edited.items()}
+    for z, part in spread_edits(edits, labels[:, rows, columns], pixel_mm):
+        proposed = labels[z].copy()
+        proposed[rows, columns] = part
+        yield z, proposed
 
 
 def make_ghost(study: OpenStudy) -> Labels:

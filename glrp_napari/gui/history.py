@@ -8,7 +8,7 @@ replays by plain indexing.
 
 import zlib
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -63,17 +63,19 @@ class EditHistory:
         """Take over what models had answered, from a draft; it is no step of its own."""
         self._predicted |= {place: _pack(mask) for place, mask in slices.items()}
 
-    def undo(self) -> None:
-        """Take the last step back: voxels and states."""
-        if self.can_undo:
-            self.layer.undo()
-            self._swap_states(self._past, self._future)
+    def undo(self) -> Collection[Place]:
+        """Take the last step back, voxels and states; returns the slices that it had changed."""
+        if not self.can_undo:
+            return ()
+        self.layer.undo()
+        return self._swap_states(self._past, self._future)
 
-    def redo(self) -> None:
-        """Do the last undone step again: voxels and states."""
-        if self.can_redo:
-            self.layer.redo()
-            self._swap_states(self._future, self._past)
+    def redo(self) -> Collection[Place]:
+        """Do the last undone step again, voxels and states; returns the slices that it changes."""
+        if not self.can_redo:
+            return ()
+        self.layer.redo()
+        return self._swap_states(self._future, self._past)
 
     def write(self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState) -> bool:
         """Write whole slices as one step; slices that would not change are left alone. False if none changed."""
@@ -159,15 +161,19 @@ class EditHistory:
             self.states[place] = SliceState.EDITED
         self.done_by_person()
 
-    def _swap_states(self, source: deque[dict[Place, Standing]], target: deque[dict[Place, Standing]]) -> None:
-        if source:
-            step = source.pop()
-            target.append({place: self._standing(place) for place in step})
-            for place, (state, predicted) in step.items():
-                self.states[place] = state
-                self._predicted.pop(place, None)
-                if predicted is not None:
-                    self._predicted[place] = predicted
+    def _swap_states(
+        self, source: deque[dict[Place, Standing]], target: deque[dict[Place, Standing]]
+    ) -> Collection[Place]:
+        if not source:
+            return ()
+        step = source.pop()
+        target.append({place: self._standing(place) for place in step})
+        for place, (state, predicted) in step.items():
+            self.states[place] = state
+            self._predicted.pop(place, None)
+            if predicted is not None:
+                self._predicted[place] = predicted
+        return step.keys()
 
     def _standing(self, place: Place) -> Standing:
         return int(self.states[place]), self._predicted.get(place)

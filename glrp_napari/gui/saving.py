@@ -3,7 +3,7 @@
 Knows the workplace and the engine's `export`, none of the widgets.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -19,6 +19,8 @@ from glrp_napari.report import Origin, StudyReport, check_replaceable, report_st
 from glrp_napari.writing.folders import check_folder
 
 Work = Callable[[OpenStudy, Mask, Origin], Iterator[Step]]
+SEVERAL = "several"
+"""Stands for a name where the frames come from different models or machines."""
 
 
 class Saving(QObject):
@@ -87,10 +89,16 @@ class Saving(QObject):
         self._workplace.writers.run(run, self._on_saved, self._on_failed)
 
     def _find_origin(self, study: OpenStudy) -> Origin:
-        name = study.segmented_by or ""
+        runs = [run for frame, run in sorted(study.runs.items()) if study.states[frame].any()]
+        name = _name_one(run.model for run in runs)
         hashes = [m.card.weights_sha256 for m in self._workplace.now.models if m.card.name == name]
-        by_person = int(np.isin(study.states, BY_PERSON).sum())
-        return Origin(model=name, model_sha256="".join(hashes[:1]), by_person=by_person)
+        return Origin(
+            model=name,
+            model_sha256="".join(hashes[:1]),
+            device=_name_one(run.device for run in runs),
+            crf=any(run.crf for run in runs),
+            by_person=int(np.isin(study.states, BY_PERSON).sum()),
+        )
 
     def _on_step(self, step: Step, seconds: float) -> None:
         left = seconds / step.done * (step.total - step.done) if step.done else None
@@ -111,3 +119,9 @@ class Saving(QObject):
 
 def _report(study: OpenStudy, mask: Mask, origin: Origin) -> StudyReport:
     return report_study(study.loaded.cine, mask, origin, reading=study.reading)
+
+
+def _name_one(names: Iterable[str]) -> str:
+    """The one name that all share, or that there are several; nothing for none."""
+    found = set(names)
+    return SEVERAL if len(found) > 1 else "".join(found)

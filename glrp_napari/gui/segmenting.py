@@ -1,12 +1,13 @@
 """One segmentation run: the request, its frames into the mask as one undo step."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.gui.editing import OpenStudy, Run
 from glrp_napari.gui.segment import Choice
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import Failed, FrameSegmented, Notice, Progress, SegmentDone, SegmentRequest, Terminal
@@ -25,6 +26,7 @@ class Segmenting(QObject):
         self._workplace = workplace
         self._study: OpenStudy | None = None
         self._choice = Choice()
+        self._run = Run("")
         self._taken = 0
         workplace.jobs.happened.connect(self._on_event)
         workplace.jobs.ended.connect(self._on_ended)
@@ -35,6 +37,7 @@ class Segmenting(QObject):
         if place.study is None or model is None or place.now.job or place.now.opening:
             return
         self._study, self._choice, self._taken = place.study, choice, 0
+        self._run = Run(model.card.name, choice.crf)
         frame = place.study.place[0]
         place.study.history.begin_run()
         place.jobs.run(
@@ -48,7 +51,6 @@ class Segmenting(QObject):
                 device=choice.device,
             )
         )
-        place.study.segmented_by = model.card.name
         place.update(job="segment", model_changed=False)
         self.began.emit()
 
@@ -66,7 +68,10 @@ class Segmenting(QObject):
         study = self._study
         if study is None or study is not self._workplace.study:
             return
-        self._taken += study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
+        taken = study.apply_frame(event.frame, np.load(event.mask), self._choice.redo_edited)
+        if taken:
+            self._taken += taken
+            study.segmented_by, study.runs[event.frame] = self._run.model, self._run
         uncertainty = np.load(event.uncertainty)
         study.keep_view(event.frame, uncertainty, np.load(event.embedding))
         if self._choice.uncertainty:
@@ -85,6 +90,8 @@ class Segmenting(QObject):
             self._workplace.tell(terminal.reason)
         self._workplace.update(job="")
         if isinstance(terminal, SegmentDone) and study is not None:
+            ran = replace(self._run, device=terminal.device)
+            study.runs |= {t: ran for t in terminal.frames if study.runs.get(t) is self._run}
             self._show_some(study, terminal)
             if terminal.frames and not self._taken:
                 self._workplace.tell(ALL_KEPT)

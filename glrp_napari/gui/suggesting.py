@@ -13,6 +13,7 @@ from glrp_napari.messages import SegmentDone
 from glrp_napari.suggest import Suggestion, suggest
 
 NOTHING_SEGMENTED = "Nothing to suggest yet: segment the volume first."
+NO_DOUBT = "Run Segment again to get suggestions: they need the model's doubt, which is not kept."
 NOTHING_LEFT = "No more suggestions: every slice in doubt was shown or corrected. The next one starts from the first."
 
 
@@ -54,7 +55,8 @@ class Suggesting(QObject):
         if study is None or (left := study.left_by_run) is None:
             self._picks = ()
             if wanted:
-                self._workplace.tell(NOTHING_SEGMENTED)
+                is_segmented = study is not None and bool(np.any(study.states == SliceState.PREDICTED))
+                self._workplace.tell(NO_DOUBT if is_segmented else NOTHING_SEGMENTED)
             return
         states = study.states.copy()
         for place in self._shown:

@@ -47,8 +47,9 @@ class Watching(QObject):
             return
         self._looking = True
         mask, frames = study.mask.data, np.flatnonzero(study.states.any(1)).tolist()
+        function = study.measured.function if study.measured else None  # new numbers come with a change of their own
         self._workplace.readers.run(
-            lambda: watch.look(mask, frames), lambda found: self._on_found(study, found), self._on_failed
+            lambda: watch.look(mask, frames, function), lambda found: self._on_found(study, found), self._on_failed
         )
 
     def _on_found(self, study: OpenStudy, found: Sequence[Finding]) -> None:

@@ -229,7 +229,7 @@ class Workplace(QObject):
         folder = self.now.session.labels
         if not self.may_write():
             return
-        self.writers.run(lambda: remove_label(folder, label), lambda _none: self.list_session(), self.tell)
+        self.writers.run(lambda: remove_label(folder, label), lambda _none: self._on_removed(label), self.tell)
 
     def may_write(self) -> bool:
         """Whether the library may be changed here; says why where it may not."""
@@ -288,6 +288,12 @@ class Workplace(QObject):
     def _on_surveyed(self, survey: Survey) -> None:
         changes = {"read_only": NEWER, "can_take_over": False} if survey.is_newer else {}
         self.update(labels=survey.labels, damaged=survey.damaged, **changes)
+
+    def _on_removed(self, label: Label) -> None:
+        if self.study is not None and self.study.loaded.hash == label.study:
+            self.study.withdraw((label.frame, label.slice))
+            self.changed.emit()
+        self.list_session()
 
     def _on_accepted(self, labels: tuple[Label, ...]) -> None:
         self.now = replace(self.now, new_labels=self.now.new_labels + len(labels))

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from glrp_napari.anatomy_checks import Rule
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.phantom import Phantom, make_phantom
+from glrp_napari.propagate import find_edit, spread_edits
 from qtpy.QtCore import Qt
 from tests.gui.conftest import Window
 from tests.test_propagate import count_wrong, thin_wall
@@ -94,7 +96,18 @@ def test_slices_of_a_person_are_never_overwritten(study: Window, phantom: Phanto
 
 def test_an_edit_is_carried_to_the_slices_beside_it(study: Window, phantom: Phantom) -> None:
     before = correct(study, phantom)
+    edits = {
+        1: find_edit(study.study.history.find_predicted((0, 1)), before[0, 1], phantom.cine.geometry.spacing_mm[1:])
+    }
     study.press(Qt.Key.Key_J, SHIFT)
+    following = study.dock.correcting.following
+    assert following.is_busy
+    assert not following.proposals, "worked out off the GUI's thread"
+    study.settle()
+    for z, whole in spread_edits(
+        edits, before[0], phantom.cine.geometry.spacing_mm[1:]
+    ):  # cutting the heart out changes nothing
+        np.testing.assert_array_equal(following.proposals[0, z].after, whole)
     part = study.dock.correct.proposals
     assert part.text.text() == "Proposed for 2 slices · here: nothing proposed"
     study.click(part.take)
@@ -191,3 +204,16 @@ def test_the_light_names_the_worst_place_and_goes_there(study: Window) -> None:
     assert study.place == (4, 2)
     study.press(Qt.Key.Key_Z, CTRL)
     study.wait(lambda: "Frame 5, slice 3" not in light._full)
+
+
+def test_the_light_follows_the_base_that_the_reader_sets(study: Window) -> None:
+    measuring = study.dock.measuring
+
+    def is_named() -> bool:
+        return any(finding.rule == Rule.STROKE for finding in study.dock.watching.findings)
+
+    study.wait(is_named, 15)
+    measuring.set_slices("rv", "ed", None)
+    study.wait(lambda: not is_named(), 15)
+    measuring.undo()
+    study.wait(is_named, 15)

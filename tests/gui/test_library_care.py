@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine
 from glrp_napari.gui import asking
 from glrp_napari.library import Protocol, accept_slice, claim_library, list_labels, load_protocol
@@ -212,3 +213,34 @@ def test_labels_with_nothing_odd_train_at_once(library: Window, cine: Cine) -> N
     library.click(library.dock.learn.button)
     library.settle()
     library.wait(lambda: bool(library.dock.workplace.now.candidate))
+
+
+def test_a_removed_label_s_slice_can_be_accepted_again(library: Window, cine: Cine) -> None:
+    study, place = library.open(cine), library.dock.workplace
+    study.write_slices({(1, 2): ring()}, SliceState.PREDICTED)
+    accept(library)
+    library.go(1, 2)
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    assert [study.states[t, 2] for t in (0, 1)] == [SliceState.CORRECTED, SliceState.ACCEPTED]
+    for label in list_labels(folder(library)):
+        library.dock.learn.remove_wanted.emit(label)
+    library.settle()
+    assert not place.now.labels
+    assert [study.states[t, 2] for t in (0, 1)] == [SliceState.EDITED, SliceState.PREDICTED]
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    assert [label.state for label in place.now.labels] == ["accepted"]
+
+
+def test_undo_across_an_accept_says_that_the_label_stays(library: Window, cine: Cine) -> None:
+    study = library.open(cine)
+    for row in (20, 24):
+        study.mask.paint((0, 2, row, 9), 3)
+        library.go(0, 2)
+        library.press(Qt.Key.Key_K)
+        library.settle()
+    library.press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert "The stored label stays" in library.dock._notice_text.text()
+    assert study.states[0, 2] == SliceState.EDITED
+    assert len(list_labels(folder(library))) == 1

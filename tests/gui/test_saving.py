@@ -10,6 +10,8 @@ from glrp_napari.assessment import Reading, measure_reading
 from glrp_napari.autosave import SliceState
 from glrp_napari.export import Step
 from glrp_napari.gui import asking, saving
+from glrp_napari.gui.editing import Run
+from glrp_napari.gui.segment import Choice
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.report import StudyReport
@@ -38,7 +40,7 @@ def drawn(shared_window: Window, dicom: Path) -> Iterator[Window]:
     window.study.history.write(dict.fromkeys(places, plane), SliceState.PREDICTED)
     window.study.mask.paint((0, 1, 16, 16), 3)
     window.study.states[0, 1] = SliceState.EDITED
-    window.study.segmented_by = "base"
+    window.study.runs = dict.fromkeys(range(4), Run("base", crf=True, device="cpu"))
     window.study.reading = Reading(height_cm=170.0, weight_kg=70.0)
     window.dock.draw()
     yield window
@@ -72,7 +74,12 @@ def test_table_and_json_hold_the_readers_decisions(
     assert (report.model, report.by_person, report.function.bsa_m2) == ("base", 1, 1.818)
     with (tmp_path / "numbers.csv").open(newline="") as file:
         assert next(csv.DictReader(file))["by_person"] == "1"
+    assert (report.crf, report.device) == (True, "cpu")
     assert notice(drawn) == "Table saved."
+    drawn.study.runs[2] = Run("other", device="cpu")
+    choose(drawn, "Table", monkeypatch, tmp_path / "numbers.csv")
+    report = StudyReport.model_validate_json((tmp_path / "numbers.json").read_text())
+    assert (report.model, report.model_sha256, report.device) == ("several", "", "cpu")
 
 
 def test_the_table_never_replaces_another_program_s_json(
@@ -156,3 +163,21 @@ def test_a_folder_that_is_not_the_studys_seg_is_refused_with_a_sentence(drawn: W
     drawn.settle()
     assert "no DICOM SEG" in notice(drawn)
     assert cine.source.format == "DICOM"
+
+
+def test_a_run_signs_only_the_frames_that_it_wrote(window: Window) -> None:
+    study, segmenting = window.open(make_cine(name="signed")), window.dock.segmenting
+    study.runs = dict.fromkeys(range(4), Run("older", device="cpu"))
+    study.segmented_by = "older"
+    window.go(2, 1)
+    segmenting.start(Choice(scope="frame", crf=True))
+    assert study.segmented_by == "older", "nothing has arrived yet"
+    window.settle()
+    assert study.segmented_by == "base"
+    assert study.runs[2] == Run("base", crf=True, device="cpu")
+    assert {study.runs[t].model for t in (0, 1, 3)} == {"older"}
+    study.states[2] = SliceState.EDITED
+    study.runs[2] = Run("older")
+    segmenting.start(Choice(scope="frame"))
+    window.settle()
+    assert study.runs[2] == Run("older"), "a run that kept every slice wrote nothing"

@@ -73,7 +73,7 @@ def test_a_mask_without_a_run_has_no_suggestions_and_says_so(window: Window) -> 
     study = window.open(make_cine())
     study.write_slices({(0, 1): np.full((32, 32), 3, np.uint8)}, SliceState.PREDICTED)
     next_by_key(window)
-    assert "segment the volume first" in window.dock._notice_text.text()
+    assert "Run Segment again to get suggestions" in window.dock._notice_text.text()
 
 
 def test_another_network_s_view_begins_anew(window: Window) -> None:
