@@ -5,7 +5,7 @@ from functools import partial
 
 from napari.utils.events import EventEmitter
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from glrp_napari.gui.correct import CorrectSection
@@ -126,7 +126,7 @@ class CardiacDock(QWidget):
         for widget in (self._make_notice(), *sections):
             column.addWidget(widget)
         column.addStretch(1)
-        scroll = QScrollArea()
+        scroll = self._scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -200,6 +200,8 @@ class CardiacDock(QWidget):
         for chosen in (self.learn.label_chosen, self.learn.findings.label_chosen):
             chosen.connect(self._on_label_chosen)
         self.learning.began.connect(self.learn.begin)
+        self.learning.began.connect(lambda: self._reveal(self.learn))
+        self.library.linting.found.connect(lambda *_: self._reveal(self.learn))
         self.learning.advanced.connect(self.learn.progress.advance)
         self.learning.lost.connect(self.learn.curve.add)
         self.learning.validated.connect(self.learn.show_validation)
@@ -228,6 +230,10 @@ class CardiacDock(QWidget):
         section.undo_wanted.connect(measuring.undo)
         section.loop_chosen.connect(self._on_loop)
         section.opened.connect(self.figures.show)
+
+    def _reveal(self, section: QWidget) -> None:
+        """Scroll to the section in which something new is to be seen, once it is laid out."""
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(section, 0, 0))
 
     def _on_opened(self, study: OpenStudy) -> None:
         self.playback.open(study.cine)
