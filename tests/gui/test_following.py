@@ -1,13 +1,18 @@
 """Edits carried on, outlines mended and pushed, and the plausibility light, in the real window on a beating phantom."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event, current_thread, main_thread
+from typing import Any
 
 import numpy as np
 import pytest
 from glrp_napari.anatomy_checks import Rule
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
+from glrp_napari.gui import following as following_module
+from glrp_napari.gui.following import propose_frames, propose_slices
 from glrp_napari.phantom import Phantom, make_phantom
 from glrp_napari.propagate import find_edit, spread_edits
 from qtpy.QtCore import Qt
@@ -94,16 +99,24 @@ def test_slices_of_a_person_are_never_overwritten(study: Window, phantom: Phanto
     assert (study.study.mask.data[3] != before[3]).any()
 
 
-def test_an_edit_is_carried_to_the_slices_beside_it(study: Window, phantom: Phantom) -> None:
+def test_an_edit_is_carried_to_the_slices_beside_it(
+    study: Window, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def propose(*args: Any) -> list[tuple[int, Mask]]:
+        threads.append(current_thread())
+        return list(propose_slices(*args))
+
+    monkeypatch.setattr(following_module, "propose_slices", propose)
     before = correct(study, phantom)
     edits = {
         1: find_edit(study.study.history.find_predicted((0, 1)), before[0, 1], phantom.cine.geometry.spacing_mm[1:])
     }
     study.press(Qt.Key.Key_J, SHIFT)
     following = study.dock.correcting.following
-    assert following.is_busy
-    assert not following.proposals, "worked out off the GUI's thread"
     study.settle()
+    assert threads and main_thread() not in threads, "worked out off the GUI's thread"
     for z, whole in spread_edits(
         edits, before[0], phantom.cine.geometry.spacing_mm[1:]
     ):  # cutting the heart out changes nothing
@@ -125,15 +138,27 @@ def test_without_an_edit_the_window_says_what_is_needed(study: Window) -> None:
         assert "a slice that you edited" in study.dock._notice_text.text()
 
 
-def test_dropping_cancelling_and_closing_leave_nothing(study: Window, phantom: Phantom) -> None:
+def test_dropping_cancelling_and_closing_leave_nothing(
+    study: Window, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = Event()
+
+    def propose_later(*args: Any) -> Iterator[tuple[int, Mask]]:
+        go_on.wait(60)
+        yield from propose_frames(*args)
+
+    monkeypatch.setattr(following_module, "propose_frames", propose_later)
+    go_on.set()
     before = correct(study, phantom)
     following = study.dock.correcting.following
     follow(study)
     study.click(study.dock.correct.proposals.drop)
     assert not following.proposals
+    go_on.clear()
     study.press(Qt.Key.Key_F, SHIFT)
     assert study.dock.correct.proposals.progress.isVisible()
     study.click(study.dock.correct.proposals.progress.button)
+    go_on.set()
     study.settle()
     assert not following.proposals
     assert not study.dock.correct.proposals.progress.isVisible()

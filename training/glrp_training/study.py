@@ -8,7 +8,6 @@ import time
 import tomllib
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -121,21 +120,18 @@ def run_study(
     """
     _claim(out, study, dataset)
     bench = _Bench(study, dataset, out, placement, cache)
-    pretrainings = [(s, seed) for s, seed in product(study.strategies, study.seeds) if s != SCRATCH]
     cells = list_cells(study)
-    tasks = [partial(bench.pretrain, *pretraining) for pretraining in pretrainings]
-    tasks += [partial(bench.compute, cell) for cell in cells]
     started = time.monotonic()
-    for done, task in enumerate(tasks, 1):
-        yield from task()
-        left = (time.monotonic() - started) / done * (len(tasks) - done)
-        yield Progress(stage=study.title, done=done, total=len(tasks), seconds_left=left)
+    for done, cell in enumerate(cells, 1):
+        yield from bench.compute(cell)
+        left = (time.monotonic() - started) / done * (len(cells) - done)
+        yield Progress(stage=study.title, done=done, total=len(cells), seconds_left=left)
 
 
 def list_cells(study: Study) -> list[Cell]:
-    """All cells of the table; those that fuse the networks of others come after them."""
-    grid = product(study.strategies, study.labelled, study.seeds)
-    alone = [Cell(strategy, labelled, seed) for strategy, labelled, seed in grid]
+    """All cells in the order of computing: by number of labels; those that fuse the networks of others come last."""
+    grid = product(study.labelled, study.strategies, study.seeds)
+    alone = [Cell(strategy, labelled, seed) for labelled, strategy, seed in grid]
     refined = product(study.labelled, study.seeds, (False, True), (False, True))
     each = (*study.fuse, FUSED) if study.fuse else ()
     factorial = [Cell(s, labelled, seed, crf, clean) for labelled, seed, crf, clean in refined for s in each]
@@ -167,22 +163,6 @@ class _Bench:
     placement: Placement
     cache: Path | None
 
-    def pretrain(self, strategy: str, seed: int) -> Iterator[Event]:
-        """The encoder that all cells of a strategy and seed start from."""
-        name = f"{strategy}-{seed}"
-        if (self.out / "encoders" / f"{name}.json").exists():
-            return
-        own, fit = self.study.encoder, self.study.fit
-        settings = own.model_copy(
-            update={
-                "architecture": fit.architecture,
-                "preprocessing": fit.preprocessing,
-                "pretraining": own.pretraining.model_copy(update={"strategy": strategy, "seed": seed}),
-            }
-        )
-        events = fit_encoder(self.dataset, settings, self.out / "encoders", name, name, self.placement, self.cache)
-        yield from _time_steps(events, self.out, f"encoders/{name}")
-
     def compute(self, cell: Cell) -> Iterator[Event]:
         """Train the cell's network, or fuse those of others, and score it."""
         if _scores(self.out, cell).exists():
@@ -201,6 +181,24 @@ class _Bench:
                 yield event
         save_scores(assign_phases(scores), folder)
 
+    def _pretrain(self, strategy: str, seed: int) -> Generator[Event, None, Model]:
+        """The encoder that all cells of a strategy and seed start from."""
+        name = f"{strategy}-{seed}"
+        weights = self.out / "encoders" / f"{name}.safetensors"
+        if weights.with_suffix(".json").exists():
+            return find_model(str(weights))
+        own, fit = self.study.encoder, self.study.fit
+        settings = own.model_copy(
+            update={
+                "architecture": fit.architecture,
+                "preprocessing": fit.preprocessing,
+                "pretraining": own.pretraining.model_copy(update={"strategy": strategy, "seed": seed}),
+            }
+        )
+        events = fit_encoder(self.dataset, settings, self.out / "encoders", name, name, self.placement, self.cache)
+        yield from _time_steps(events, self.out, f"encoders/{name}")
+        return find_model(str(weights))
+
     def _finetune(self, cell: Cell) -> Generator[Event, None, Model]:
         folder, weights = self.out / "models", self.out / "models" / f"{cell.network}.safetensors"
         if weights.exists() and not weights.with_suffix(".checkpoint").exists():
@@ -212,8 +210,7 @@ class _Bench:
                 "finetuning": fit.finetuning.model_copy(update={"seed": cell.seed}),
             }
         )
-        encoder = self.out / "encoders" / f"{cell.strategy}-{cell.seed}.safetensors"
-        base = None if cell.strategy == SCRATCH else find_model(str(encoder))
+        base = None if cell.strategy == SCRATCH else (yield from self._pretrain(cell.strategy, cell.seed))
         name = cell.network
         events = fit_dataset(self.dataset, settings, folder, name, name, self.placement, base, self.cache)
         yield from _time_steps(events, self.out, f"models/{name}")
