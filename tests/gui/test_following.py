@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event, current_thread, main_thread
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from tests.gui.conftest import Window
 from tests.test_propagate import count_wrong, thin_wall
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+Asked = tuple[np.ndarray, Mask, int, Mask, Mask, tuple[float, float]]
 names = itertools.count()
 
 
@@ -104,9 +105,9 @@ def test_an_edit_is_carried_to_the_slices_beside_it(
 ) -> None:
     threads = []
 
-    def propose(*args: Any) -> list[tuple[int, Mask]]:
+    def propose(labels: Mask, edited: dict[int, Mask], pixel_mm: tuple[float, float]) -> list[tuple[int, Mask]]:
         threads.append(current_thread())
-        return list(propose_slices(*args))
+        return list(propose_slices(labels, edited, pixel_mm))
 
     monkeypatch.setattr(following_module, "propose_slices", propose)
     before = correct(study, phantom)
@@ -116,7 +117,8 @@ def test_an_edit_is_carried_to_the_slices_beside_it(
     study.press(Qt.Key.Key_J, SHIFT)
     following = study.dock.correcting.following
     study.settle()
-    assert threads and main_thread() not in threads, "worked out off the GUI's thread"
+    assert threads
+    assert main_thread() not in threads, "worked out off the GUI's thread"
     for z, whole in spread_edits(
         edits, before[0], phantom.cine.geometry.spacing_mm[1:]
     ):  # cutting the heart out changes nothing
@@ -143,7 +145,7 @@ def test_dropping_cancelling_and_closing_leave_nothing(
 ) -> None:
     go_on = Event()
 
-    def propose_later(*args: Any) -> Iterator[tuple[int, Mask]]:
+    def propose_later(*args: Unpack[Asked]) -> Iterator[tuple[int, Mask]]:
         go_on.wait(60)
         yield from propose_frames(*args)
 
