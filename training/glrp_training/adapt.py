@@ -21,6 +21,7 @@ from glrp_napari.session import UNFINISHED
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.augment import Augmentation
 from glrp_training.consistency import Consistency
+from glrp_training.conventions import find_protocol
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.holdout import freeze_manifest
 from glrp_training.label_copy import copy_labels
@@ -114,6 +115,7 @@ def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Place
 def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
     """The trained network as a model, with a card that says what it was made from and how it was found to be."""
     trained = trial.plan.training
+    protocol = find_protocol(trained)
     card = blank_card(
         name=job.version,
         title=job.title,
@@ -129,7 +131,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             "steps": trial.steps,
             "share": trial.share,
             "study": job.study,
-            "protocol": describe_protocol(trained),
+            "protocol": None if protocol is None else protocol.model_dump(mode="json"),
             "content": {label.stem: job.content[label.stem] for label in trained},
             "apart": [label.stem for label in trial.plan.apart],
             "settings": job.settings.model_dump(mode="json"),
@@ -140,13 +142,6 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
         },
     )
     return save_model_files(folder, card, encode_weights(trial.network))
-
-
-def describe_protocol(labels: Sequence[Label]) -> dict[str, str] | None:
-    """The conventions the labels were drawn by, where they are known and one for all."""
-    found = {label.protocol for label in labels}
-    protocol = found.pop() if len(found) == 1 else None
-    return None if protocol is None else protocol.model_dump(mode="json")
 
 
 def choose_settings(labels: int) -> FinetuneSettings:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from glrp_napari.cine import Mask, Structure
+from glrp_napari.library import Protocol
+from glrp_training.conventions import move_muscle
 
 Frame = NDArray[np.float32]
 Domain = Callable[[Frame, Mask], tuple[Frame, Mask]]
@@ -21,17 +22,10 @@ def keep_as_is(frame: Frame, mask: Mask) -> tuple[Frame, Mask]:
 
 
 def move_papillaries(frame: Frame, mask: Mask) -> tuple[Frame, Mask]:
-    """Another rule: what is as dark as the wall within the LV counts as myocardium.
-
-    The threshold lies halfway between the medians of wall and cavity on each slice; single pixels stay.
-    """
+    """Another rule: papillary muscles and trabeculae of the LV count as myocardium."""
     result = mask.copy()
     for image, labels in zip(frame, result, strict=True):
-        cavity, wall = labels == Structure.LV, labels == Structure.MYO
-        if cavity.any() and wall.any():
-            threshold = (np.median(image[cavity]) + np.median(image[wall])) / 2
-            dark = ndimage.binary_opening(cavity & (image < threshold))
-            labels[dark] = Structure.MYO
+        move_muscle(image, labels, Structure.LV, Structure.MYO)
     return frame, result
 
 
@@ -53,6 +47,9 @@ def add_bias_field(frame: Frame, mask: Mask) -> tuple[Frame, Mask]:
     y, x = np.linspace(0, 1, frame.shape[1])[:, None], np.linspace(0, 1, frame.shape[2])
     return (frame * np.exp(np.log(0.2) * (0.5 * y + 0.5 * x) * 1.6)).astype(np.float32), mask
 
+
+PROTOCOLS: Mapping[str, Protocol] = {"papillaries": Protocol(papillaries="wall")}
+"""The conventions that a library of that domain's labels keeps, where they are not the usual ones."""
 
 DOMAINS: Mapping[str, Domain] = {
     "same": keep_as_is,

@@ -17,6 +17,7 @@ from glrp_napari.messages import Notice, Progress, StudyFile
 from glrp_napari.models import Preprocessing
 from glrp_napari.phantom import make_phantom, sample_anatomy
 from glrp_napari.segment import Segmenter
+from glrp_training.conventions import find_protocol, redraw
 from glrp_training.overlap import measure_dice
 from glrp_training.score import FIRST_HELD_OUT_SEED
 from glrp_training.slices import (
@@ -61,17 +62,18 @@ class Memory:
 def recall(
     base: Segmenter, study: StudyFile | None, labels: Sequence[Label]
 ) -> Generator[Progress | Notice, None, Memory]:
-    """What the base knows of phantoms, and of the open study where it is not labelled.
+    """What the base knows of phantoms, and of the open study where it is not labelled, by the rules of the labels.
 
     Slices at even positions are learned from, those at odd ones are kept for the test.
     """
+    protocol = find_protocol(labels)
     frames: list[Slices] = []
     yield Progress(stage=RECALLING, done=0, total=2 * len(REHEARSAL_SEEDS))
     for frame in prepare_phantoms(REHEARSAL_SEEDS, base.preprocessing):
         frames.append(frame)
         yield Progress(stage=RECALLING, done=len(frames), total=2 * len(REHEARSAL_SEEDS))
     phantoms = join_slices(frames)
-    phantoms = take_slices(phantoms, torch.arange(0, len(phantoms), 2))
+    phantoms = redraw(take_slices(phantoms, torch.arange(0, len(phantoms), 2)), protocol)
     if study is None:
         return Memory(phantoms)
     images, levels = sample_study(study, labels, base.preprocessing)
@@ -80,8 +82,8 @@ def recall(
     learned, tested = images[levels % 2 == 0], images[levels % 2 == 1]
     answers = yield from answer_where_sure(base, learned)
     agreed = yield from answer_where_sure(base, tested)
-    rehearsal = join_slices([phantoms, answers]) if answers else phantoms
-    return Memory(rehearsal, learned if len(learned) else None, agreed)
+    rehearsal = join_slices([phantoms, redraw(answers, protocol)]) if answers else phantoms
+    return Memory(rehearsal, learned if len(learned) else None, redraw(agreed, protocol) if agreed else None)
 
 
 def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:
@@ -111,9 +113,7 @@ def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | N
     return take_slices(Slices(images, answer.to(torch.uint8), sure.half()), counted)
 
 
-def make_test_phantoms(
-    settings: Preprocessing, seeds: Sequence[int] = TEST_SEEDS
-) -> Generator[Progress, None, tuple[Slices, ...]]:
+def make_test_phantoms(settings: Preprocessing, seeds: Sequence[int]) -> Generator[Progress, None, tuple[Slices, ...]]:
     """End diastole and a systolic frame of phantoms, of seeds and anatomies that training never sees; one a frame."""
     frames: list[Slices] = []
     for seed in seeds:

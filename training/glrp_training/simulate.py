@@ -14,7 +14,7 @@ import numpy as np
 from glrp_napari.cine import Cine, Mask, Structure
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
-from glrp_napari.library import Accepted, accept_slices
+from glrp_napari.library import Accepted, Protocol, accept_slices, save_protocol
 from glrp_napari.messages import FinetuneDone, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, find_model
 from glrp_napari.reading import read_cine
@@ -22,7 +22,7 @@ from glrp_napari.reading.masks import read_mask
 from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
 from glrp_training.adapt import adapt
 from glrp_training.dataset import Dataset
-from glrp_training.domains import DOMAINS, Domain
+from glrp_training.domains import DOMAINS, PROTOCOLS, Domain
 from glrp_training.overlap import measure_dice
 
 
@@ -122,6 +122,7 @@ def simulate(
     domain = DOMAINS[domain_name]
     moved = {i: move(sources[i], domain) for i, _, _ in places}
     segmenter = open_model(base, placement)
+    save_protocol(library, PROTOCOLS.get(domain_name, Protocol()))
     for i, patient in moved.items():
         chosen = [(t, z) for j, t, z in places if j == i]
         yield from store_corrections(library, patient, chosen, segmenter, base.card.name)

@@ -25,11 +25,12 @@ from glrp_training.compare import (
     save_picture,
     score_slices,
 )
+from glrp_training.conventions import find_protocol, redraw
 from glrp_training.finetune import Material, finetune
 from glrp_training.holdout import plan_validation
 from glrp_training.plateau import Plateau
-from glrp_training.recall import TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
-from glrp_training.slices import cut_middle, take_slices
+from glrp_training.recall import TEST_SEEDS, TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
+from glrp_training.slices import Slices, cut_middle, take_slices
 from glrp_training.step_back import USUAL_SHARE, choose_share, step_back
 from glrp_training.unfinished import Unfinished, choose_rows
 
@@ -66,7 +67,7 @@ class Trial:
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
         preprocessing = self._model.card.preprocessing
-        phantoms = yield from make_test_phantoms(preprocessing, TRIAL_SEEDS)
+        phantoms = yield from self._make_phantoms(TRIAL_SEEDS)
         share = yield from choose_share(self._origin, self.network, phantoms, preprocessing, self._placement)
         self._step_back(share)
         self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
@@ -165,7 +166,7 @@ class Trial:
         )
 
     def _measure_anchor(self) -> Generator[Progress | Notice, None, Anchor]:
-        phantoms = yield from make_test_phantoms(self._model.card.preprocessing)
+        phantoms = yield from self._make_phantoms(TEST_SEEDS)
         candidate = self._open(self.network)
         before = yield from score_phantoms(self._base, phantoms, "Test hearts with the model before")
         after = yield from score_phantoms(candidate, phantoms, "Test hearts with the new model")
@@ -174,6 +175,11 @@ class Trial:
             return Anchor(base_phantoms=before, candidate_phantoms=after)
         agreement = yield from measure_agreement(candidate, agreed)
         return Anchor(base_phantoms=before, candidate_phantoms=after, agreement=agreement, slices=len(agreed))
+
+    def _make_phantoms(self, seeds: Sequence[int]) -> Generator[Progress, None, list[Slices]]:
+        """Phantoms that no training sees, drawn by the rules of the labels."""
+        frames = yield from make_test_phantoms(self._model.card.preprocessing, seeds)
+        return [redraw(frame, find_protocol(self._unfinished.job.labels)) for frame in frames]
 
     def _open(self, network: UNet) -> Segmenter:
         return Segmenter((network,), self._model.card.preprocessing, self._placement)
