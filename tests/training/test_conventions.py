@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from glrp_training.adapt import begin
 from glrp_training.conventions import redraw
 from glrp_training.slices import Slices, prepare_phantoms
 
