@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event, current_thread, main_thread
-from typing import Unpack
 
 import numpy as np
 import pytest
@@ -145,7 +144,7 @@ def test_dropping_cancelling_and_closing_leave_nothing(
 ) -> None:
     go_on = Event()
 
-    def propose_later(*args: Unpack[Asked]) -> Iterator[tuple[int, Mask]]:
+    def propose_later(*args: *Asked) -> Iterator[tuple[int, Mask]]:
         go_on.wait(60)
         yield from propose_frames(*args)
 
