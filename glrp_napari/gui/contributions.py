@@ -36,7 +36,7 @@ def read_layers(path: str) -> list[Any]:
     "nothing to add".
     """
     if (dock := find_dock()) is not None:
-        dock.workplace.open_path(Path(path))
+        dock.opening.open_path(Path(path))
         return [(None,)]
     cine = read_cine(Path(path))
     return [(cine.images, image_options(cine), "image")]

@@ -16,6 +16,7 @@ from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.following import Following
 from glrp_napari.gui.history import Place
+from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
@@ -33,7 +34,7 @@ class Correcting(QObject):
 
     tools_changed = Signal()
 
-    def __init__(self, workplace: Workplace, drafting: Drafting) -> None:
+    def __init__(self, workplace: Workplace, drafting: Drafting, labelling: Labelling) -> None:
         super().__init__(workplace)
         self._workplace = workplace
         self._drafting = drafting
@@ -56,8 +57,8 @@ class Correcting(QObject):
             "close_ring": OpenStudy.close_ring,
             "copy_slice_before": OpenStudy.copy_slice_before,
             "copy_frame_before": OpenStudy.copy_frame_before,
-            "accept_slice": lambda _study: workplace.accept(whole_frame=False),
-            "accept_frame": lambda _study: workplace.accept(whole_frame=True),
+            "accept_slice": lambda _study: labelling.accept(whole_frame=False),
+            "accept_frame": lambda _study: labelling.accept(whole_frame=True),
         }
         self.pushing.changed.connect(self.tools_changed)
         self.offer(toggle_outline=toggle_outline, toggle_mask=toggle_mask, step_opacity=step_opacity)

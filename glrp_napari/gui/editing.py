@@ -14,7 +14,7 @@ from glrp_napari.cine import Cine, Mask, Structure, describe, with_heart_rate
 from glrp_napari.contours import close_ring, smooth_outline
 from glrp_napari.gui.history import EditHistory, Place, unpack
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
-from glrp_napari.gui.opening import Loaded
+from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_function
 from glrp_napari.library import Accepted
