@@ -15,10 +15,9 @@ from glrp_napari.cine import Cine, Source, Structure, hash_study
 from glrp_napari.library import Label
 from glrp_napari.messages import Notice, Progress, StudyFile
 from glrp_napari.models import Preprocessing
-from glrp_napari.phantom import make_phantom, sample_anatomy
 from glrp_napari.segment import Segmenter
 from glrp_training.overlap import measure_dice
-from glrp_training.score import FIRST_HELD_OUT_SEED
+from glrp_training.score import FIRST_HELD_OUT_SEED, make_held_out
 from glrp_training.slices import (
     Slices,
     cut_middle,
@@ -118,8 +117,7 @@ def make_test_phantoms(
     frames: list[Slices] = []
     for seed in seeds:
         yield Progress(stage="Making test hearts", done=len(frames), total=2 * len(seeds))
-        anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
-        phantom = make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
+        phantom = make_held_out(seed)
         spacing_mm = phantom.cine.geometry.spacing_mm
         for images, mask in zip(phantom.cine.images, phantom.mask, strict=True):
             yield Progress(stage="Making test hearts", done=len(frames), total=2 * len(seeds))
