@@ -8,9 +8,9 @@ import numpy as np
 from napari.viewer import Viewer, current_viewer
 
 from glrp_napari.cine import Cine
-from glrp_napari.gui.claims import is_ours
 from glrp_napari.gui.dock import CardiacDock
 from glrp_napari.gui.layers import MASK_KEY, image_options
+from glrp_napari.gui.sniffing import is_ours
 from glrp_napari.phantom import make_phantom
 from glrp_napari.reading import read_cine
 from glrp_napari.writing.masks import write_mask
