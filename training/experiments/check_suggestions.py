@@ -38,7 +38,7 @@ class Judged:
 
 
 def main(
-    dataset: Annotated[Path | None, typer.Option(help="A data set's TOML; without one, phantoms.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="A data set's file (JSON); without one, phantoms.")] = None,
     split: str = "test",
     model: Annotated[str, typer.Option(help="A model's name, or its .safetensors file.")] = DEFAULT_MODEL,
     phantoms: int = 4,

@@ -89,7 +89,7 @@ def pretrain(
         preprocessing=Preprocessing(size=size, n4=n4),
         pretraining=own,
     )
-    _run(fit_encoder(found, settings, out.parent, out.stem, out.stem, choose_placement(device), cache))
+    _run(fit_encoder(found, settings, out.parent, out.stem, choose_placement(device), cache))
     console.print(f"{out.with_suffix('.safetensors')}")
 
 

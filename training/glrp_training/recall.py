@@ -85,8 +85,8 @@ def recall(
 
 def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:
     """Unlabelled slices (N, S, S) of a few frames of the study, at most `MAX_SAMPLED`, and their positions (N,)."""
-    images = np.load(study.images, mmap_mode="r")
-    own = _find_own(images, study, labels)
+    images, name = np.load(study.images, mmap_mode="r"), hash_study_file(study)
+    own = [label for label in labels if label.study == name]
     frames = np.unique(np.linspace(0, len(images) - 1, min(SAMPLED_FRAMES, len(images))).astype(int))
     chosen = _choose_places(frames, images.shape[1], {(label.frame, label.slice) for label in own})
     if not chosen:
@@ -95,6 +95,11 @@ def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocess
     rows = {int(frame): row for row, frame in enumerate(frames)}
     picked = [cut[rows[frame], level] for frame, level in chosen]
     return torch.stack(picked), torch.tensor([level for _, level in chosen])
+
+
+def hash_study_file(study: StudyFile) -> str:
+    """The hash of a study as a job reads it: that of its cine (`hash_study`)."""
+    return hash_study(Cine(np.load(study.images, mmap_mode="r"), study.geometry, Source(study.name)))
 
 
 def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | Notice, None, Slices | None]:
@@ -161,11 +166,6 @@ def _predict(model: Segmenter, images: Tensor, stage: str) -> Generator[Progress
         yield Progress(stage=stage, done=min(len(parts) * AT_ONCE, len(images)), total=len(images))
         parts.append((yield from model.predict(part.float())))
     return torch.cat(parts)
-
-
-def _find_own(images: NDArray[np.generic], study: StudyFile, labels: Sequence[Label]) -> list[Label]:
-    name = hash_study(Cine(images, study.geometry, Source(study.name)))
-    return [label for label in labels if label.study == name]
 
 
 def _choose_places(
