@@ -4,7 +4,7 @@ Pure geometry of one slice or one frame; it knows no images, states, files or wi
 check training labels and those who watch over a study while it is corrected read the same findings.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -72,15 +72,6 @@ def check_slice(labels: Mask, pixel_mm: Pixel) -> tuple[Finding, ...]:
         return ()
     area = pixel_mm[0] * pixel_mm[1]
     return (*_check_ring(heart, area), *_check_pieces(heart, area), *_check_holes(heart, area))
-
-
-def check_frame(labels: Mask, pixel_mm: Pixel) -> tuple[Finding, ...]:
-    """Everything odd in one frame (Z, Y, X): that of its slices, and structures missing between slices."""
-    if labels.ndim != 3:
-        raise ValueError(f"a frame to check is (Z, Y, X): found shape {labels.shape}")
-    found = [replace(f, slice=z) for z, plane in enumerate(labels) for f in check_slice(plane, pixel_mm)]
-    present = np.array([[(plane == s).any() for s in Structure] for plane in labels])
-    return (*found, *check_gaps(present))
 
 
 def check_gaps(present: NDArray[np.bool_]) -> tuple[Finding, ...]:

@@ -25,13 +25,13 @@ from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Model, find_model
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.studies import check_stack
+from glrp_napari.reasons import explain
 from glrp_napari.refine import CrfSettings
 from glrp_napari.report import Origin, StudyReport, report_study, write_report
 from glrp_napari.segment import FrameResult, Frames, Segmenter, open_model, segment
 from glrp_napari.writing.masks import write_mask
 
 SUBMITIT_MISSING = "submitit is not installed, which runs a cohort on Slurm: pip install 'glrp-napari[slurm]'"
-_EXPECTED = (ValueError, ArithmeticError, IndexError, MemoryError, ModuleNotFoundError, OSError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +106,7 @@ def run_task(task: Task, job: Job) -> Outcome:
                 write_mask(task.mask, event.mask, cine)
                 write_report(task.report, event.report)
     except Exception as error:  # the job's border: any error becomes this study's reason
-        reason = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
-        return Outcome(task, " ".join(reason.split()) or type(error).__name__)
+        return Outcome(task, " ".join(explain(error).split()) or type(error).__name__)
     return Outcome(task)
 
 

@@ -104,7 +104,7 @@ def describe(cine: Cine) -> str:
     """The study in a line, e.g. `30 frames × 10 slices, 1.41 × 1.41 × 8.0 mm, RR 920 ms`; in-plane spacing x first."""
     frames, slices = cine.images.shape[:2]
     z, y, x = cine.geometry.spacing_mm
-    line = f"{_count(frames, 'frame')} × {_count(slices, 'slice')}, {x:.2f} × {y:.2f} × {z:.1f} mm"
+    line = f"{count(frames, 'frame')} × {count(slices, 'slice')}, {x:.2f} × {y:.2f} × {z:.1f} mm"
     return line if cine.rr_ms is None else f"{line}, RR {cine.rr_ms:.0f} ms"
 
 
@@ -125,5 +125,6 @@ def hash_study(cine: Cine) -> str:
     return digest.hexdigest()
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it needs one."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

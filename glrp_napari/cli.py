@@ -31,6 +31,7 @@ from glrp_napari.phantom import make_phantom
 from glrp_napari.progress import show_progress
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import parse_label_map, read_mask
+from glrp_napari.reasons import EXPECTED
 from glrp_napari.refine import CrfSettings
 from glrp_napari.report import StudyReport, write_report
 from glrp_napari.segment import Frames, open_model
@@ -43,15 +44,6 @@ register(app)
 register_batch(app)
 register_measure(app)
 DEMO_SEED = 7
-EXPECTED = (
-    ValueError,
-    OSError,
-    IndexError,
-    ArithmeticError,
-    MemoryError,
-    ModuleNotFoundError,
-    subprocess.CalledProcessError,
-)
 console = Console()
 
 Study = Annotated[Path, typer.Argument(help="NIfTI, NRRD, MHA/MHD file, or a DICOM folder.", show_default=False)]
@@ -64,7 +56,7 @@ def main() -> None:
     """Run the command line; expected errors end in one line on stderr and exit code 2."""
     try:
         app()
-    except EXPECTED as error:
+    except (*EXPECTED, subprocess.CalledProcessError) as error:
         print(f"glrp: {error}", file=sys.stderr)
         sys.exit(2)
 

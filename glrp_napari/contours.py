@@ -20,18 +20,18 @@ THINNEST_MM = 1.5
 """Wall that closing a ring puts where there is none; at least one pixel."""
 
 
-def smooth_outline(labels: Mask, structure: Structure, pixel_mm: Pixel, sigma_mm: float = SMOOTHING_MM) -> Mask:
+def smooth_outline(labels: Mask, structure: Structure, pixel_mm: Pixel) -> Mask:
     """The slice with the filled outline of a structure smoothed and its area kept; MYO smooths the epicardium.
 
-    The outline is where the region, blurred by a Gaussian of `sigma_mm`, reaches the level that keeps its area: corners
-    and spikes narrower than that go. Raises ValueError where the structure is not in the slice.
+    The outline is where the region, blurred by a Gaussian of `SMOOTHING_MM`, reaches the level that keeps its area:
+    corners and spikes narrower than that go. Raises ValueError where the structure is not in the slice.
     """
     outlines = split_outlines(labels)
     index = list(Structure).index(structure)
     region = outlines[index]
     if not region.any():
         raise ValueError("the chosen structure is not on this slice: expected one to smooth")
-    blurred = ndimage.gaussian_filter(region.astype(np.float64), np.array(sigma_mm) / pixel_mm)
+    blurred = ndimage.gaussian_filter(region.astype(np.float64), np.array(SMOOTHING_MM) / pixel_mm)
     kept = int(np.count_nonzero(region))
     level = np.partition(blurred.ravel(), -kept)[-kept]
     return _replace(labels, structure, (blurred >= level) & (blurred > 0.1))

@@ -7,6 +7,7 @@ not see *and* within bounds on what the base already did well. Knows no network,
 from dataclasses import dataclass
 from typing import Literal
 
+from glrp_napari.cine import count
 from glrp_napari.comparison import Anchor, Comparison, mean_by_structure
 
 MIN_GAIN = 0.002
@@ -96,11 +97,10 @@ def _explain(comparison: Comparison, reason: Reason) -> str:
 
 def describe_held_out(comparison: Comparison) -> str:
     """On what was measured: `12 corrected slices of 3 patients, each kept apart in turn`."""
-    slices = f"{comparison.slices} corrected slice{'' if comparison.slices == 1 else 's'}"
-    count = len(comparison.patients)
+    slices = count(comparison.slices, "corrected slice")
     if comparison.held_out == "slices":
         return f"{slices} of the same patient, kept apart in turn"
-    return f"{slices} of {count} patient{'' if count == 1 else 's'}, kept apart"
+    return f"{slices} of {count(len(comparison.patients), 'patient')}, kept apart"
 
 
 def _describe_anchor(anchor: Anchor | None) -> str:

@@ -56,6 +56,15 @@ def measure_depth(region: Region, pixel_mm: tuple[float, float] = (1.0, 1.0)) ->
     return np.asarray(inside - ndimage.distance_transform_edt(~region, sampling=pixel_mm))
 
 
+def find_box(region: Region, margin: Sequence[int]) -> tuple[slice, slice]:
+    """The rows and columns that hold a region (Y, X), which is not empty, and so many more (y, x) on either side."""
+    rows, columns = (
+        slice(max(0, int(where.min()) - more), int(where.max()) + more + 1)
+        for where, more in zip(np.nonzero(region), margin, strict=True)
+    )
+    return rows, columns
+
+
 def _blend(start: Region, end: Region, part: float) -> Region:
     """The region a `part` of the way from one to the other."""
     if not start.any() or not end.any():

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from glrp_napari.bilateral import Kernels, infer_marginals
 from glrp_napari.cine import Mask, Structure
+from glrp_napari.masks import find_box
 from glrp_napari.models import Settings
 
 SPECK_SHARE = 0.02
@@ -62,7 +63,7 @@ def refine_probabilities(
     foreground = (probabilities.argmax(1) > 0).any(0)
     if not foreground.any():
         return probabilities
-    box = _find_box(foreground, pixel_mm)
+    box = find_box(foreground, [int(np.ceil(CRF_MARGIN_MM / mm)) for mm in pixel_mm])
     grey = _scale_to_grey(frame)
     kernels = _scale_kernels(settings, pixel_mm)
     infer = _infer_by_pydensecrf if settings.engine == "pydensecrf" else infer_marginals
@@ -146,15 +147,6 @@ def _infer_by_pydensecrf(
     crf.addPairwiseEnergy(features, compat=kernels.w1)
     marginals = np.asarray(crf.inference(iterations), dtype=np.float32)
     return marginals.reshape(probabilities.shape)
-
-
-def _find_box(foreground: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> tuple[slice, slice]:
-    bounds = []
-    for axis, mm in enumerate(pixel_mm):
-        where = np.flatnonzero(foreground.any(1 - axis))
-        margin = int(np.ceil(CRF_MARGIN_MM / mm))
-        bounds.append(slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin))
-    return bounds[0], bounds[1]
 
 
 def _scale_to_grey(frame: NDArray[np.float32]) -> NDArray[np.uint8]:

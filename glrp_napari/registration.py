@@ -1,4 +1,4 @@
-"""How the heart moves in a slice of a cine, found by registering its images. It knows no masks, edits or windows.
+"""How the heart moves in a slice of a cine, found by registering its images. It knows no labels, edits or windows.
 
 Thirion's demons with fast symmetric forces (Vercauteren et al., "Symmetric log-domain diffeomorphic registration",
 MICCAI 2008), as SimpleITK has them, on the part of the slice that is of interest. Every frame is registered to the
@@ -14,6 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from glrp_napari.masks import find_box
 
 Motion = NDArray[np.float64]
 """Where each pixel's tissue lies in the frame that was started from, minus where it lies here: (2, Y, X), pixels."""
@@ -48,16 +50,11 @@ def follow(images: NDArray[Any], start: int, pixel_mm: tuple[float, float]) -> I
             yield frame, _read(field, pixel_mm)
 
 
-def find_box(region: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> Box:
+def find_surroundings(region: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> Box:
     """The part of a slice (Y, X) to register: the region with a margin. Raises ValueError for an empty region."""
     if not region.any():
         raise ValueError("nothing is labelled where the motion is wanted")
-    bounds = []
-    for axis in (0, 1):
-        filled = np.flatnonzero(region.any(1 - axis))
-        margin = int(np.ceil(MARGIN_MM / pixel_mm[axis]))
-        bounds.append(slice(max(0, int(filled[0]) - margin), int(filled[-1]) + margin + 1))
-    return bounds[0], bounds[1]
+    return find_box(region, [int(np.ceil(MARGIN_MM / mm)) for mm in pixel_mm])
 
 
 def carry(values: NDArray[np.float64], motion: Motion) -> NDArray[np.float64]:

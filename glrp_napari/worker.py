@@ -33,6 +33,7 @@ from glrp_napari.messages import (
     decode_request,
     encode,
 )
+from glrp_napari.reasons import explain
 
 if TYPE_CHECKING:
     from glrp_napari.segment import FrameResult
@@ -122,11 +123,7 @@ def run_to_end(line: bytes, stop: Stop) -> Iterator[Event]:
                 yield from wind_up(events, stop)
                 return
     except Exception as error:  # the job's border: any error becomes the job's terminal event
-        expected = isinstance(
-            error, ValueError | ArithmeticError | IndexError | MemoryError | ModuleNotFoundError | OSError
-        )
-        reason = str(error) if expected else f"{type(error).__name__}: {error}"
-        yield Failed(reason=reason, detail=traceback.format_exc())
+        yield Failed(reason=explain(error), detail=traceback.format_exc())
 
 
 def wind_up(events: Generator[Event, None, None], stop: Stop) -> Iterator[Event]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from glrp_napari.anatomy_checks import Finding, Rule, check_frame, check_slice
+from glrp_napari.anatomy_checks import Finding, Rule, check_gaps, check_slice
 from glrp_napari.cine import Mask, Structure
 from tests.test_masks import draw_slice
 
@@ -80,22 +80,22 @@ def test_what_touches_the_image_s_edge_is_checked_as_anywhere() -> None:
     assert check_slice(draw_slice(10, 16, y=16, x=16)[1:, 1:], PIXEL) == ()
 
 
-def test_a_frame_names_the_slice_and_the_gaps() -> None:
-    flawed, gap = open_ring(30), draw_slice(rv=14)
-    frame = np.stack([draw_slice(), draw_heart(), gap, flawed, draw_slice()])
-    found = check_frame(frame, PIXEL)
+def find_present(frame: Mask) -> np.ndarray:
+    return np.array([[(plane == structure).any() for structure in Structure] for plane in frame])
+
+
+def test_gaps_between_slices_are_named() -> None:
+    frame = np.stack([draw_slice(), draw_heart(), draw_slice(rv=14), open_ring(30), draw_slice()])
+    found = check_gaps(find_present(frame))
     assert [(f.rule, f.structure, f.slice) for f in found] == [
-        (Rule.RING, Structure.MYO, 3),
         (Rule.GAP, Structure.MYO, 2),
         (Rule.GAP, Structure.LV, 2),
     ]
 
 
-def test_other_shapes_are_refused() -> None:
+def test_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\(Y, X\)"):
         check_slice(np.zeros((2, 3, 3), np.uint8), PIXEL)
-    with pytest.raises(ValueError, match=r"\(Z, Y, X\)"):
-        check_frame(np.zeros((3, 3), np.uint8), PIXEL)
 
 
 @pytest.mark.realdata
@@ -104,6 +104,8 @@ def test_experts_masks_are_hardly_ever_odd(data_dir: object) -> None:
     odd = {}
     for path in sorted(data_dir.glob("acdc/patient02*/*_gt.nii.gz")):
         image = sitk.ReadImage(str(path))
-        if found := check_frame(sitk.GetArrayFromImage(image).astype(np.uint8), image.GetSpacing()[1::-1]):
-            odd[path.name] = {(finding.rule, finding.slice) for finding in found}
+        frame, pixel_mm = sitk.GetArrayFromImage(image).astype(np.uint8), image.GetSpacing()[1::-1]
+        found = {(one.rule, z) for z, plane in enumerate(frame) for one in check_slice(plane, pixel_mm)}
+        if found := found | {(one.rule, one.slice) for one in check_gaps(find_present(frame))}:
+            odd[path.name] = found
     assert odd == {"patient029_frame01_gt.nii.gz": {(Rule.RING, 0), (Rule.ISLAND, 0)}}

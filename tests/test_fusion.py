@@ -51,7 +51,7 @@ def test_one_network_is_left_alone() -> None:
 
 def test_a_fused_model_is_one_file_that_answers_as_its_members_together(tmp_path: Path) -> None:
     members = {name: make_model(tmp_path, name, seed=seed) for seed, name in enumerate(("glrp", "grp", "lrp"))}
-    fused = fuse_models(members, tmp_path, "fused", "All three")
+    fused = fuse_models(members, tmp_path, "fused")
     assert find_model(str(fused.weights)).card.members == ("glrp", "grp", "lrp")
     slices = torch.randn(2, 64, 64)
     answers = []
@@ -69,7 +69,7 @@ def test_a_fused_model_is_one_file_that_answers_as_its_members_together(tmp_path
 def test_members_must_share_an_architecture(tmp_path: Path) -> None:
     members = {"a": make_model(tmp_path, "a"), "b": make_model(tmp_path, "b", width=8)}
     with pytest.raises(ModelError, match="b: found another architecture"):
-        fuse_models(members, tmp_path, "fused", "Both")
+        fuse_models(members, tmp_path, "fused")
 
 
 def test_an_encoder_segments_nothing_but_starts_a_network(tmp_path: Path) -> None:

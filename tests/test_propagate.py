@@ -11,7 +11,7 @@ from glrp_napari.cine import Mask, Structure
 from glrp_napari.masks import measure_depth
 from glrp_napari.phantom import Phantom, make_phantom
 from glrp_napari.propagate import apply_edit, carry_edit, find_edit, spread_edits
-from glrp_napari.registration import find_box, follow
+from glrp_napari.registration import find_surroundings, follow
 from tests.test_masks import draw_slice, measure_radius
 
 PIXEL = (1.0, 1.0)
@@ -52,7 +52,7 @@ def count_wrong(masks: Mask, truth: Mask) -> int:
 
 
 def propagate(images: np.ndarray, masks: Mask, start: int, after: Mask, pixel_mm: tuple[float, float]) -> Mask:
-    box = find_box((masks > 0).any(0) | (after > 0), pixel_mm)
+    box = find_surroundings((masks > 0).any(0) | (after > 0), pixel_mm)
     edit = find_edit(masks[start][box], after[box], pixel_mm)
     result = masks.copy()
     result[start] = after

@@ -19,7 +19,7 @@ CENTRE = (52.3, 57.4)
 """Middle of the LV in mm."""
 
 
-def draw_heart(septum_deg: float = 180.0, slices: int = 9, mirrored: bool = False) -> Mask:
+def draw_heart(septum_deg: float = 180.0, slices: int = 9) -> Mask:
     """Slices (Z, 110, 80) of 1 × 1.5 mm: LV of 20 and 30 mm radius, an RV of 28 mm whose middle is 34 mm from it.
 
     The circles cross 53.0° off the direction `septum_deg`.

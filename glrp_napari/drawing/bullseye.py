@@ -50,12 +50,7 @@ def draw_bullseye(
         text = "–" if value is None else f"{value:.{0 if high - low >= _WIDE else 1}f}"
         _draw_segment(axes, number, text, fill, ink)
     axes.add_patch(Wedge((0, 0), _RINGS[-1][1], 0, 360, facecolor=ink.ground, edgecolor=ink.quiet, linewidth=0.8))
-    for (x, y), text in (
-        ((0, 1.12), "anterior"),
-        ((-1.12, 0), "septum"),
-        ((0, -1.12), "inferior"),
-        ((1.12, 0), "lateral"),
-    ):
+    for x, y, text in _WALLS:
         turn = 90 if y == 0 else 0
         axes.text(x, y, text, rotation=turn, ha="center", va="center", color=ink.quiet, fontsize="x-small")
     axes.set_title(title, color=ink.text, fontsize="medium", pad=4)

@@ -16,6 +16,7 @@ from skimage.measure import find_contours
 from glrp_napari.cine import Cine, Mask, Structure
 from glrp_napari.drawing.palette import COLOURS, PAPER, Ink
 from glrp_napari.extent import Extents, keep_inside
+from glrp_napari.masks import find_box
 from glrp_napari.orientation import Display, find_display
 
 _MARGIN_MM = 20.0
@@ -86,13 +87,10 @@ def draw_montage(
 
 def _find_heart(labels: Mask, cine: Cine) -> Region:
     """The part of the slices that holds all labels (F, Z, Y, X) and a margin; all of them where there is none."""
-    found = np.argwhere(labels.any(axis=(0, 1)))
-    if len(found) == 0:
+    heart = np.asarray(labels.any(axis=(0, 1)))
+    if not heart.any():
         return slice(None), slice(None)
-    margin = [round(_MARGIN_MM / mm) for mm in cine.geometry.spacing_mm[1:]]
-    starts, ends = found.min(0) - margin, found.max(0) + margin + 1
-    rows, columns = (slice(max(0, int(a)), int(b)) for a, b in zip(starts, ends, strict=True))
-    return rows, columns
+    return find_box(heart, [round(_MARGIN_MM / mm) for mm in cine.geometry.spacing_mm[1:]])
 
 
 def _lay_out(frames: Sequence[int], cine: Cine, region: Region, display: Display, columns: int) -> list[Tile]:

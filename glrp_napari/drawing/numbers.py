@@ -28,10 +28,7 @@ def list_rows(report: StudyReport) -> tuple[Row, ...]:
     function = report.function
     index, normal = _show(function.lv_mass_g_m2, judged.get(Quantity.LV_MASS_INDEX))
     rows.append(("Mass at end diastole, g (g/m²)", _show(function.lv_mass_g)[0], index, _join("", normal), "", "", ""))
-    for title, name in (
-        ("Peak ejection rate, ml/s", "peak_ejection_ml_s"),
-        ("Peak filling rate, ml/s", "peak_filling_ml_s"),
-    ):
+    for title, name in _RATES:
         lv, rv = (_pick(curve, name) for curve in (found.lv_curve, found.rv_curve))
         rows.append((title, lv, "", "", rv, "", ""))
     return tuple(rows)

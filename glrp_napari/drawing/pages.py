@@ -74,9 +74,7 @@ def _draw_slices(report: StudyReport, cine: Cine, mask: Mask, patient: Patient |
 
 def _make_page(report: StudyReport, patient: Patient | None, number: int) -> Figure:
     page = Figure(A4, facecolor=PAPER.ground)
-    page.text(
-        _LEFT, 0.945, "Cardiac function from short-axis cine MRI", fontsize=_TITLE, color=PAPER.text, weight="bold"
-    )
+    page.text(_LEFT, 0.945, TITLE, fontsize=_TITLE, color=PAPER.text, weight="bold")
     for line, text in enumerate(_list_head(report, patient)):
         page.text(_LEFT, 0.922 - 0.016 * line, text, fontsize=_PLAIN, color=PAPER.text)
     page.text(_LEFT, 0.04, RESEARCH, fontsize=_PLAIN, color=PAPER.text, weight="bold")

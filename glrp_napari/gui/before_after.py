@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from scipy import ndimage
 
 from glrp_napari.cine import Mask, Structure
-from glrp_napari.gui.layers import COLOURS
+from glrp_napari.drawing.palette import COLOURS
 
 FACTOR = 4
 """Pictures are enlarged by so much before outlines are drawn, so that those stay thin."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from glrp_napari.cine import count
 from glrp_napari.comparison import READERS, Anchor, Comparison, Heart, PatientComparison, SliceChange
 from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT
 
@@ -23,7 +24,7 @@ def describe_change(change: SliceChange) -> str:
 
 def _list_patient(patient: PatientComparison, number: int) -> Iterator[Row]:
     base, now = patient.base, patient.candidate
-    who = f"Patient {number} ({patient.study[:8]}), {patient.slices} slice{'' if patient.slices == 1 else 's'}"
+    who = f"Patient {number} ({patient.study[:8]}), {count(patient.slices, 'slice')}"
     for name, dice in base.dice.items():
         yield who, f"{name} Dice", f"{dice:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
         who = ""

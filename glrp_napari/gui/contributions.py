@@ -8,9 +8,9 @@ import numpy as np
 from napari.viewer import Viewer, current_viewer
 
 from glrp_napari.cine import Cine
-from glrp_napari.gui.claims import is_ours
 from glrp_napari.gui.dock import CardiacDock
 from glrp_napari.gui.layers import MASK_KEY, image_options
+from glrp_napari.gui.sniffing import is_ours
 from glrp_napari.phantom import make_phantom
 from glrp_napari.reading import read_cine
 from glrp_napari.writing.masks import write_mask
@@ -36,7 +36,7 @@ def read_layers(path: str) -> list[Any]:
     "nothing to add".
     """
     if (dock := find_dock()) is not None:
-        dock.workplace.open_path(Path(path))
+        dock.opening.open_path(Path(path))
         return [(None,)]
     cine = read_cine(Path(path))
     return [(cine.images, image_options(cine), "image")]

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QGridLayout, QMenu, QPushButton, QSlider
 
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
-from glrp_napari.gui.layers import COLOURS, NAMES
+from glrp_napari.drawing.palette import COLOURS, NAMES
 from glrp_napari.gui.light import Light
 from glrp_napari.gui.pieces import Section, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.proposals import ProposalPart

@@ -12,10 +12,12 @@ from qtpy.QtWidgets import QShortcut, QWidget
 
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
+from glrp_napari.gui import tools
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.following import Following
 from glrp_napari.gui.history import Place
+from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
@@ -33,7 +35,7 @@ class Correcting(QObject):
 
     tools_changed = Signal()
 
-    def __init__(self, workplace: Workplace, drafting: Drafting) -> None:
+    def __init__(self, workplace: Workplace, drafting: Drafting, labelling: Labelling) -> None:
         super().__init__(workplace)
         self._workplace = workplace
         self._drafting = drafting
@@ -47,17 +49,17 @@ class Correcting(QObject):
             "undo": lambda study: self._change_back(study, study.history.undo),
             "redo": lambda study: self._change_back(study, study.history.redo),
             "push": lambda _study: self.pushing.take(),
-            "interpolate": OpenStudy.interpolate,
-            "follow_heart": lambda study: self.following.follow_heart(study),
-            "spread_edit": lambda study: self.following.spread(study),
+            "interpolate": tools.interpolate,
+            "follow_heart": self.following.follow_heart,
+            "spread_edit": self.following.spread,
             "take_proposals": lambda _study: self.following.take(),
             "toggle_proposal": lambda study: self.following.toggle(study.place),
-            "smooth_outline": OpenStudy.smooth_outline,
-            "close_ring": OpenStudy.close_ring,
-            "copy_slice_before": OpenStudy.copy_slice_before,
-            "copy_frame_before": OpenStudy.copy_frame_before,
-            "accept_slice": lambda _study: workplace.accept(whole_frame=False),
-            "accept_frame": lambda _study: workplace.accept(whole_frame=True),
+            "smooth_outline": tools.smooth_outline,
+            "close_ring": tools.close_ring,
+            "copy_slice_before": tools.copy_slice_before,
+            "copy_frame_before": tools.copy_frame_before,
+            "accept_slice": lambda _study: labelling.accept(whole_frame=False),
+            "accept_frame": lambda _study: labelling.accept(whole_frame=True),
         }
         self.pushing.changed.connect(self.tools_changed)
         self.offer(toggle_outline=toggle_outline, toggle_mask=toggle_mask, step_opacity=step_opacity)

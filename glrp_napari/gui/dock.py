@@ -6,7 +6,7 @@ from functools import partial
 from napari.utils.events import EventEmitter
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from glrp_napari.gui.correct import CorrectSection
 from glrp_napari.gui.correcting import Correcting, release_keys
@@ -15,6 +15,7 @@ from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.effort_keeping import EffortKeeping
 from glrp_napari.gui.figures import Figures
 from glrp_napari.gui.jobs import WORKER
+from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.learn import LearnSection
 from glrp_napari.gui.learn_windows import LearnWindows
 from glrp_napari.gui.learning import Learning
@@ -22,7 +23,7 @@ from glrp_napari.gui.leaving import Leaving
 from glrp_napari.gui.library_care import LibraryCare
 from glrp_napari.gui.measure import MeasureSection
 from glrp_napari.gui.measuring import Measuring
-from glrp_napari.gui.pieces import STYLE, make_button, make_label
+from glrp_napari.gui.pieces import STYLE, Notice
 from glrp_napari.gui.playback import Playback
 from glrp_napari.gui.segment import SegmentSection
 from glrp_napari.gui.segmenting import Segmenting
@@ -31,6 +32,7 @@ from glrp_napari.gui.slice_map import SliceMap
 from glrp_napari.gui.snapshot import choose_next
 from glrp_napari.gui.study import StudySection
 from glrp_napari.gui.study_files import StudyFiles
+from glrp_napari.gui.study_opening import StudyOpening
 from glrp_napari.gui.suggesting import Suggesting
 from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
@@ -50,16 +52,18 @@ class CardiacDock(QWidget):
         self._viewer = napari_viewer
         remembers = session is None
         self.workplace = Workplace(napari_viewer, session or default_session(), command)
+        self.opening = StudyOpening(self.workplace)
+        self.labelling = Labelling(self.workplace)
         self.playback = Playback(napari_viewer, self)
         self.drafting = Drafting(self.workplace)
-        self.series = SeriesChoice(self.workplace)
+        self.series = SeriesChoice(self.workplace, self.opening)
         self.segmenting = Segmenting(self.workplace)
         self.learning = Learning(self.workplace)
-        self.correcting = Correcting(self.workplace, self.drafting)
+        self.correcting = Correcting(self.workplace, self.drafting, self.labelling)
         self.watching = Watching(self.workplace)
-        self.suggesting = Suggesting(self.workplace)
-        self.effort = EffortKeeping(self.workplace)
-        self.files = StudyFiles(self.workplace, self.drafting, self, remembers)
+        self.suggesting = Suggesting(self.workplace, self.labelling)
+        self.effort = EffortKeeping(self.workplace, self.labelling)
+        self.files = StudyFiles(self.workplace, self.opening, self.drafting, self, remembers)
         self.windows = LearnWindows(self.workplace, self)
         self.leaving = Leaving(self.workplace, self.learning, napari_viewer.window._qt_window)
         self.library = LibraryCare(self.workplace, self)
@@ -109,8 +113,7 @@ class CardiacDock(QWidget):
 
     def tell(self, sentence: str) -> None:
         """Show a sentence at the top of the dock until it is closed."""
-        self._notice_text.setText(sentence)
-        self._notice.setVisible(bool(sentence))
+        self._notice.say(sentence, can_act=True)
 
     def _lay_out(self) -> None:
         self.setStyleSheet(STYLE)
@@ -118,12 +121,15 @@ class CardiacDock(QWidget):
         # A click in the dock leaves, or gives, the focus to the image, where the keys work.
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setFocusProxy(self._viewer.window._qt_viewer.canvas.native)
+        self._notice = Notice("✕", "Close this message")
+        self._notice.wanted.connect(lambda: self.tell(""))
+        self._notice_text = self._notice.text
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)
         column.setSpacing(4)
         sections = (self.study, self.segment, self.slice_map, self.correct, self.learn, self.measure)
-        for widget in (self._make_notice(), *sections):
+        for widget in (self._notice, *sections):
             column.addWidget(widget)
         column.addStretch(1)
         scroll = self._scroll = QScrollArea()
@@ -135,19 +141,6 @@ class CardiacDock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-
-    def _make_notice(self) -> QFrame:
-        self._notice = QFrame()
-        self._notice.setProperty("role", "notice")
-        self._notice_text = make_label()
-        close = make_button("✕", "Close this message")
-        close.clicked.connect(lambda: self.tell(""))
-        row = QHBoxLayout(self._notice)
-        row.setContentsMargins(6, 4, 4, 4)
-        row.addWidget(self._notice_text, 1)
-        row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        self._notice.hide()
-        return self._notice
 
     def _connect_workplace(self) -> None:
         self.workplace.changed.connect(self.draw)
@@ -196,7 +189,7 @@ class CardiacDock(QWidget):
         self.learn.discard_wanted.connect(self.learning.discard)
         self.learn.comparison_wanted.connect(self.windows.show_comparison)
         self.learn.models_wanted.connect(self.windows.show_models)
-        self.learn.remove_wanted.connect(self.workplace.remove_label)
+        self.learn.remove_wanted.connect(self.labelling.remove)
         for chosen in (self.learn.label_chosen, self.learn.findings.label_chosen):
             chosen.connect(self._on_label_chosen)
         self.learning.began.connect(self.learn.begin)

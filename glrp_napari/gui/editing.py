@@ -1,4 +1,4 @@
-"""The open study: its cine, its layers, what each slice is, and the edits one can make. Draws nothing itself."""
+"""The open study: its cine, its layers and what each slice is; taking over runs, drafts and labels. Draws nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import Draft, SliceState
-from glrp_napari.cine import Cine, Mask, Structure, describe, with_heart_rate
-from glrp_napari.contours import close_ring, smooth_outline
+from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
 from glrp_napari.gui.history import EditHistory, Place, unpack
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
-from glrp_napari.gui.opening import Loaded
+from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_function
 from glrp_napari.library import Accepted
-from glrp_napari.masks import interpolate_slices
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.suggest import Segmented
 
@@ -158,43 +156,6 @@ class OpenStudy:
         as_model_left = {(int(t), int(z)): draft.mask[t, z] for t, z in untouched}
         self.history.set_predicted({**as_model_left, **draft.predicted})
 
-    def copy_slice_before(self) -> None:
-        """Copy the mask of the slice before onto this one."""
-        t, z = self.place
-        self._copy((t, z - 1), "slice")
-
-    def copy_frame_before(self) -> None:
-        """Copy this slice's mask of the frame before; the first frame takes the last one's: the heart goes round."""
-        t, z = self.place
-        if len(self.states) < 2:
-            raise EditError("There is only one frame.")
-        self._copy(((t - 1) % len(self.states), z), "frame")
-
-    def interpolate(self) -> None:
-        """Fill the slices between the two nearest ones, around the one on screen, that a person edited."""
-        t, z = self.place
-        if self.states[t, z] in BY_PERSON:
-            raise EditError("You worked on this slice: go to one between those you edited.")
-        edited = [i for i, state in enumerate(self.states[t]) if state in BY_PERSON]
-        below, above = [i for i in edited if i < z], [i for i in edited if i > z]
-        if not below or not above:
-            raise EditError("Interpolating needs a slice you edited on either side of this one.")
-        first, last = below[-1], above[0]
-        between = interpolate_slices(self.mask.data[t], first, last)
-        self.history.write({(t, i): between[i] for i in range(first + 1, last)}, SliceState.EDITED)
-
-    def smooth_outline(self) -> None:
-        """Smooth the outline of the chosen structure on the slice on screen."""
-        structure = Structure(self.mask.selected_label or Structure.LV)
-        pixel_mm = self.cine.geometry.spacing_mm[1:]
-        smooth = smooth_outline(self.mask.data[self.place], structure, pixel_mm)
-        self.history.write({self.place: smooth}, SliceState.EDITED)
-
-    def close_ring(self) -> None:
-        """Close the myocardium about the LV on the slice on screen."""
-        closed = close_ring(self.mask.data[self.place], self.cine.geometry.spacing_mm[1:])
-        self.history.write({self.place: closed}, SliceState.EDITED)
-
     def accept(self, places: list[Place]) -> list[Accepted]:
         """Mark slices as labels and return what is to be stored, with copies of the mask."""
         accepted = []
@@ -227,11 +188,6 @@ class OpenStudy:
             return list(levels)
         ends = [found for found in (extent.lv, extent.rv) if found is not None]
         return [z for z in levels if any(first <= z <= last for first, last in ends)]
-
-    def _copy(self, source: Place, noun: str) -> None:
-        if min(source) < 0:
-            raise EditError(f"There is no {noun} before this one.")
-        self.history.write({self.place: self.mask.data[source]}, SliceState.EDITED)
 
 
 def look_at_study(study: OpenStudy) -> StudyShown:

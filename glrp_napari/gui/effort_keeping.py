@@ -12,6 +12,7 @@ from glrp_napari.effort import ActiveTime, Effort, append_effort, read_efforts, 
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.effort_window import EffortWindow
 from glrp_napari.gui.history import Place
+from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Accepted
 
@@ -19,14 +20,14 @@ from glrp_napari.library import Accepted
 class EffortKeeping(QObject):
     """Writes a record at each accept, and at closing what came after the last one."""
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, labelling: Labelling) -> None:
         super().__init__(workplace)
         self._workplace = workplace
         self._active = ActiveTime()
         self._strokes = 0
         self._counted: dict[Place, int] = {}
         workplace.opened.connect(self._on_opened)
-        workplace.accepted.connect(self._on_accepted)
+        labelling.accepted.connect(self._on_accepted)
         workplace.closing.connect(self._on_closing)
 
     def touch(self, *_event: object) -> None:

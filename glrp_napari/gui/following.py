@@ -22,7 +22,7 @@ from glrp_napari.gui.history import Place
 from glrp_napari.gui.layers import find_grid
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.propagate import apply_edit, carry_edit, find_edit, spread_edits
-from glrp_napari.registration import find_box, follow
+from glrp_napari.registration import find_surroundings, follow
 
 GHOST_WIDTH = 1
 NO_EDIT = "Carrying on needs a slice that you edited on screen."
@@ -188,7 +188,7 @@ def propose_frames(
     images: NDArray[np.generic], masks: Mask, start: int, before: Mask, after: Mask, pixel_mm: tuple[float, float]
 ) -> Iterator[tuple[int, Mask]]:
     """The other frames of a slice (T, Y, X) after the edit that made `after` of `before` at `start`, nearest first."""
-    rows, columns = find_box((masks > 0).any(0) | (before > 0) | (after > 0), pixel_mm)
+    rows, columns = find_surroundings((masks > 0).any(0) | (before > 0) | (after > 0), pixel_mm)
     edit = find_edit(before[rows, columns], after[rows, columns], pixel_mm)
     for frame, motion in follow(images[:, rows, columns], start, pixel_mm):
         proposed = masks[frame].copy()
@@ -201,7 +201,7 @@ def propose_slices(
 ) -> Iterator[tuple[int, Mask]]:
     """The slices of a frame (Z, Y, X) that change about those `edited`, which are given as they were before (Y, X)."""
     befores = np.stack(list(edited.values()))
-    rows, columns = find_box((labels > 0).any(0) | (befores > 0).any(0), pixel_mm)
+    rows, columns = find_surroundings((labels > 0).any(0) | (befores > 0).any(0), pixel_mm)
     edits = {z: find_edit(before[rows, columns], labels[z, rows, columns], pixel_mm) for z, before in edited.items()}
     for z, part in spread_edits(edits, labels[:, rows, columns], pixel_mm):
         proposed = labels[z].copy()

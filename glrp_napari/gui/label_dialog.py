@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
+from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gui.label_meaning import PRESETS, FoundLabels
-from glrp_napari.gui.layers import NAMES
 from glrp_napari.gui.pieces import make_label, make_row
 
 BACKGROUND = 0

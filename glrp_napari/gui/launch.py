@@ -23,10 +23,10 @@ def open_window(
     viewer.window.add_dock_widget(dock, name=TITLE, area="right")
     viewer.window._qt_window.resize(1500, 980)
     if path is not None:
-        dock.workplace.open_path(path)
+        dock.opening.open_path(path)
         wait_until(lambda: not dock.workplace.now.opening)
     if mask is not None:
-        dock.workplace.load_mask(mask, None, SliceState.PREDICTED)
+        dock.files.masks.take(mask, None, SliceState.PREDICTED)
         wait_until(lambda: not dock.workplace.readers.is_busy)
     return viewer, dock
 

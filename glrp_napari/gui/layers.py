@@ -125,6 +125,17 @@ def find_frame_times(layer: Image) -> tuple[float, ...] | None:
     return tuple(frame_ms * t for t in range(len(layer.data))) if frame_ms > 1 else None
 
 
+def show_layers(viewer: Any, image: Image, mask: Labels, cine: Cine) -> None:
+    """Put a study's layers into the viewer, if they are not there yet, the mask selected and the heart upright."""
+    for layer in (image, mask):
+        if layer not in viewer.layers:
+            viewer.add_layer(layer)
+    image.name = cine.source.name  # napari numbers a name that the study before still had
+    viewer.dims.axis_labels = mask.axis_labels
+    viewer.layers.selection.active = mask
+    orient_viewer(viewer, cine)
+
+
 def orient_viewer(viewer: Any, cine: Cine) -> None:
     """Turn the view, not the data: anterior up, RV on the left."""
     display = find_display(cine.geometry)

@@ -3,9 +3,9 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from glrp_napari.drawing.palette import COLOURS, NAMES
 from glrp_napari.gui.before_after import PictureLabel, load_picture, paint
 from glrp_napari.gui.findings import FindingsPanel
-from glrp_napari.gui.layers import COLOURS, NAMES
 from glrp_napari.gui.library_bar import LibraryBar
 from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, make_row, set_primary
 from glrp_napari.gui.snapshot import Snapshot

@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from glrp_napari.gate import decide
-from glrp_napari.gui.alone import discard_unfinished, is_at_work, store_request
+from glrp_napari.gui.detached import discard_unfinished, is_at_work, store_request
 from glrp_napari.gui.words import SILENT, describe_outcome
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import (
@@ -78,7 +78,7 @@ class Learning(QObject):
             return
         wrote = request.resume or read_stamp(request.models) not in (None, self._stamp)
         changed = {"pictures": None, "resume": True, "study": None} if wrote else {"pictures": None}
-        start_alone(store_request(request.model_copy(update=changed)))
+        start_detached(store_request(request.model_copy(update=changed)))
 
     def switch(self) -> None:
         """Use the new model although the gate refused it, or go back to the one before."""
@@ -181,7 +181,7 @@ def read_stamp(models: Path) -> int | None:
         return None
 
 
-def start_alone(request: Path) -> None:
+def start_detached(request: Path) -> None:
     """A process that outlives the window and does what a file requests."""
     command = [sys.executable, "-m", "glrp_napari.worker", str(request)]
     nothing = subprocess.DEVNULL

@@ -1,35 +1,11 @@
 """The library's part of the section Learn: its menu, and what must be known about it: who holds it, what is damaged."""
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from glrp_napari.gui.pieces import ProgressRow, add_menu, make_button, make_label
+from glrp_napari.gui.pieces import Notice, ProgressRow, add_menu, make_button
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_damaged
-
-
-class Notice(QFrame):
-    """A sentence with a button for what can be done about it; hidden while there is nothing to say."""
-
-    wanted = Signal()
-
-    def __init__(self, text: str, tooltip: str) -> None:
-        super().__init__()
-        self.setProperty("role", "notice")
-        self.text = make_label()
-        self.button = make_button(text, tooltip)
-        self.button.clicked.connect(self.wanted)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(6, 4, 4, 4)
-        row.addWidget(self.text, 1)
-        row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
-        self.hide()
-
-    def say(self, sentence: str, can_act: bool) -> None:
-        """Show a sentence, or hide where it is empty."""
-        self.text.setText(sentence)
-        self.button.setVisible(can_act)
-        self.setVisible(bool(sentence))
 
 
 class LibraryBar(QWidget):

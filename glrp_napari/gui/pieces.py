@@ -1,4 +1,4 @@
-"""Small widgets the sections share: buttons that leave the focus on the image, a progress row, a loss curve."""
+"""Small widgets that sections share: buttons that leave the focus on the image, a notice, a progress row, a curve."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,7 @@ from qtpy.QtCore import QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import (
     QAction,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -122,6 +123,30 @@ class Section(QWidget):
         self.body.setVisible(open_)
         self.title.setText(f"{'▾' if open_ else '▸'} {self._name}")
         self.folded.emit(not open_)
+
+
+class Notice(QFrame):
+    """A sentence with a button for what can be done about it; hidden while there is nothing to say."""
+
+    wanted = Signal()
+
+    def __init__(self, text: str, tooltip: str) -> None:
+        super().__init__()
+        self.setProperty("role", "notice")
+        self.text = make_label()
+        self.button = make_button(text, tooltip)
+        self.button.clicked.connect(self.wanted)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 4, 4, 4)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    def say(self, sentence: str, can_act: bool) -> None:
+        """Show a sentence, or hide where it is empty."""
+        self.text.setText(sentence)
+        self.button.setVisible(can_act)
+        self.setVisible(bool(sentence))
 
 
 class ProgressRow(QWidget):

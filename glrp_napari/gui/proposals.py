@@ -5,6 +5,7 @@ from collections.abc import Collection
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from glrp_napari.cine import count
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.pieces import ProgressRow, make_button, make_label, make_row, set_primary
 
@@ -55,5 +56,4 @@ class ProposalPart(QWidget):
 
 def describe_number(places: Collection[Place]) -> str:
     """`11 frames`, or `2 slices` where all are of one frame."""
-    noun = "frame" if len({z for _t, z in places}) == 1 else "slice"
-    return f"{len(places)} {noun}" if len(places) == 1 else f"{len(places)} {noun}s"
+    return count(len(places), "frame" if len({z for _t, z in places}) == 1 else "slice")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
+from glrp_napari.gui.study_opening import StudyOpening
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.reading import Series, list_series
 
@@ -16,21 +17,21 @@ class SeriesChoice(QObject):
 
     found = Signal(object, int)
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, opening: StudyOpening) -> None:
         super().__init__(workplace)
-        self._workplace = workplace
+        self._workplace, self._opening = workplace, opening
         self._folder: Path | None = None
         self._series: tuple[Series, ...] = ()
         self._shown = 0
-        workplace.opening.connect(self._on_opening)
+        opening.began.connect(self._on_opening)
         workplace.opened.connect(self._on_opened)
-        workplace.not_opened.connect(self._on_not_opened)
+        opening.failed.connect(self._on_not_opened)
 
     def choose(self, index: int) -> None:
         """Open the series at this place in the list."""
         if self._folder is not None:
             self._shown = index
-            self._workplace.open_path(self._folder, self._series[index].key)
+            self._opening.open_path(self._folder, self._series[index].key)
 
     def _on_opening(self, path: Path | None, anew: bool) -> None:
         if anew:

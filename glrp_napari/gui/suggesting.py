@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject
 from glrp_napari.autosave import SliceState
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.history import Place
+from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import SegmentDone
 from glrp_napari.suggest import Suggestion, suggest
@@ -20,7 +21,7 @@ NOTHING_LEFT = "No more suggestions: every slice in doubt was shown or corrected
 class Suggesting(QObject):
     """Keeps the ranking of the workplace's study fresh and shows one suggestion after another."""
 
-    def __init__(self, workplace: Workplace) -> None:
+    def __init__(self, workplace: Workplace, labelling: Labelling) -> None:
         super().__init__(workplace)
         self._workplace = workplace
         self._picks: tuple[Suggestion, ...] = ()
@@ -29,7 +30,7 @@ class Suggesting(QObject):
         self._ranking = self._wanted = False
         workplace.opened.connect(self._on_opened)
         workplace.jobs.ended.connect(self._on_job_ended)
-        workplace.accepted.connect(lambda _study, _slices: self._rank())
+        labelling.accepted.connect(lambda _study, _slices: self._rank())
 
     def go_next(self) -> None:
         """Show the next suggestion, or as soon as the ranking is there; says so where there is none."""

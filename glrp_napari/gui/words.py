@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from glrp_napari.autosave import SliceState
+from glrp_napari.cine import count
 from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.library import DamagedRecord, Label
@@ -70,7 +71,7 @@ def describe_left(seconds: float | None) -> str:
 
 def describe_finetune(labels: int) -> str:
     """The fine-tune button's text; N is the count."""
-    return "Fine-tune on my labels" if labels == 0 else f"Fine-tune on my {labels} label{'s' if labels > 1 else ''}"
+    return f"Fine-tune on my {count(labels, 'label') if labels else 'labels'}"
 
 
 def describe_draft(saved_at: str) -> str:
@@ -135,11 +136,6 @@ def describe_relinked(images: int) -> str:
 def describe_export(labels: int) -> str:
     """What an export wrote."""
     return f"Exported {count(labels, 'label')}."
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it needs one."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def describe_function(function: Function) -> str:

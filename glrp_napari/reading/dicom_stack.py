@@ -46,7 +46,7 @@ def arrange_stack(path: Path, images: tuple[Image, ...]) -> Stack:
         raise ReadError(path, "images of more than one patient in one series", "those of one")
     _check_alike(path, images, "matrix size", lambda image: image.size)
     _check_alike(path, images, "pixel spacing", lambda image: tuple(np.round(image.spacing_mm, 4).tolist()))
-    reference = _find_reference(path, images)
+    reference = _find_reference(images)
     places, copies = _drop_copies(split_places(images, plane_normal(reference)))
     slice_mm, uneven = _measure_distance(path, places)
     ordered = [_order_place(path, place) for place in places]
@@ -67,7 +67,7 @@ def _check_alike(path: Path, images: tuple[Image, ...], what: str, get: Callable
         raise ReadError(odd.file, f"the {what} {others[0][0]}", f"{usual} as in the rest of the series")
 
 
-def _find_reference(path: Path, images: tuple[Image, ...]) -> Image:
+def _find_reference(images: tuple[Image, ...]) -> Image:
     """An image with the usual orientation; all others must share it."""
     usual = Counter(image.directions for image in images).most_common(1)[0][0]
     for directions in {image.directions for image in images}:

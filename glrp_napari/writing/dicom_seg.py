@@ -42,13 +42,6 @@ class Algorithm(Settings):
     kind: Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"] = "AUTOMATIC"
 
 
-def write_dicom_seg(
-    folder: Path, mask: Mask, cine: Cine, frames: Sequence[int], algorithm: Algorithm
-) -> tuple[Path, ...]:
-    """Write all of `write_phases`; the paths of the files."""
-    return tuple(write_phases(folder, mask, cine, frames, algorithm))
-
-
 def write_phases(folder: Path, mask: Mask, cine: Cine, frames: Sequence[int], algorithm: Algorithm) -> Iterator[Path]:
     """Write `frames` of a mask (T, Z, Y, X) as one BINARY DICOM SEG each: `<study>_frame007_seg.dcm`.
 

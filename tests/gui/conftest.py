@@ -70,7 +70,7 @@ class Window:
         return self.study
 
     def open_layer(self, layer: Image) -> OpenStudy:
-        self.dock.workplace.open_layer(layer)
+        self.dock.opening.open_layer(layer)
         self.settle()
         return self.study
 
@@ -148,7 +148,9 @@ def shared_window(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, 
 def forget_sessions(request: pytest.FixtureRequest) -> None:
     """Many tests open the same voxels, which is the same study: what one left of it is nothing to the next."""
     if "shared_window" in request.fixturenames:
-        place = request.getfixturevalue("shared_window").dock.workplace
+        window = request.getfixturevalue("shared_window")
+        place = window.dock.workplace
+        window.wait(lambda: not place.writers.is_busy)
         for path in place.now.session.drafts.glob("*"):
             path.unlink()
 

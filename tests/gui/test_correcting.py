@@ -314,7 +314,7 @@ def test_reopening_the_open_study_keeps_what_the_model_had_answered(study: Windo
     run(study, 1)
     study.study.go(0, 2)
     study.study.write_slices({(0, 2): np.full((32, 32), 3, np.uint8)})
-    study.dock.workplace.open_layer(study.study.image)
+    study.dock.opening.open_layer(study.study.image)
     study.settle()
     answer = study.study.history.find_predicted((0, 2))
     assert answer is not None

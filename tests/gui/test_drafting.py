@@ -54,7 +54,7 @@ def reopen(window: Window, cine: Cine) -> None:
 
 
 def save_mask(window: Window, path: Path) -> None:
-    window.dock.workplace.save_mask(path, window.dock.drafting.begin_saving())
+    window.dock.files.masks.save(path, window.dock.drafting.begin_saving())
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "a stroke", "another study"])

@@ -139,7 +139,7 @@ def test_fault_10_closing_asks(
 ) -> None:
     started: list[Path] = []
     monkeypatch.setattr(leaving, "ask", lambda _window: answer)
-    monkeypatch.setattr(learning, "start_alone", started.append)
+    monkeypatch.setattr(learning, "start_detached", started.append)
     window = make_labelled(tmp_path, "slow", model_folder, monkeypatch)
     finetune(window)
     job = tmp_path / "models/unfinished/job.json"
@@ -163,7 +163,7 @@ def test_left_running_before_its_first_checkpoint_it_begins_anew_with_the_same_r
 ) -> None:
     started: list[Path] = []
     monkeypatch.setattr(leaving, "ask", lambda _window: "go on")
-    monkeypatch.setattr(learning, "start_alone", started.append)
+    monkeypatch.setattr(learning, "start_detached", started.append)
     window = make_labelled(tmp_path, "hang", model_folder, monkeypatch)
     finetune(window)
     window.viewer.window._qt_window.close()

@@ -44,7 +44,7 @@ def check_open(window: Window, cine: Cine) -> None:
 
 def test_open_button_s_way_and_drop_end_in_the_same_state(shared_window: Window, file: Path) -> None:
     window, cine = shared_window, make_cine(name="patient")
-    window.dock.workplace.open_path(file)
+    window.dock.opening.open_path(file)
     window.settle()
     check_open(window, cine)
     window.dock.workplace.close_study()
@@ -64,7 +64,7 @@ def test_any_image_layer_becomes_a_study_with_its_scale(shared_window: Window, s
     data = make_cine().images if len(side) == 4 else make_cine().images[1]
     layer = window.viewer.add_image(data, name="foreign", scale=(1, 9, 2, 3)[-len(side) :])
     window.viewer.layers.selection.active = layer
-    window.dock.workplace.open_selected_layer()
+    window.dock.opening.open_selected_layer()
     window.settle()
     assert window.study.cine.geometry.spacing_mm == (9, 2, 3)
     assert window.study.mask.data.shape == ((1, *side) if len(side) == 3 else side)
@@ -154,7 +154,7 @@ def test_case_56_equal_series_are_offered_and_a_late_list_is_dropped(shared_wind
     other = dicom_files.rename(short, 8, start=(-25.0, 30.0, 45.0))
     dicom_files.save_all(tmp_path, dicom_files.build_images(short))
     dicom_files.save_all(tmp_path, dicom_files.build_images(other), seed=1)
-    dock.workplace.open_path(tmp_path)
+    dock.opening.open_path(tmp_path)
     window.settle()
     assert "several short-axis series" in dock._notice_text.text()
     chooser = dock.study.series
@@ -176,13 +176,13 @@ def test_what_cannot_be_opened_leaves_the_open_study(shared_window: Window, tmp_
     window = shared_window
     study = window.open(make_cine(name="kept"))
     (tmp_path / "broken.nii").write_bytes(b"hello")
-    window.dock.workplace.open_path(tmp_path / "broken.nii")
+    window.dock.opening.open_path(tmp_path / "broken.nii")
     window.settle()
     assert "broken.nii: found" in window.dock._notice_text.text()
     assert window.dock._notice.isVisibleTo(window.dock)
     assert window.study is study
     rgb = window.viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True)
-    window.dock.workplace.open_layer(rgb)
+    window.dock.opening.open_layer(rgb)
     window.settle()
     assert "colour image" in window.dock._notice_text.text()
     window.viewer.layers.remove(rgb)
@@ -211,19 +211,19 @@ def test_masks_are_saved_and_loaded_with_their_order(shared_window: Window, tmp_
     mask = np.zeros(cine.images.shape, np.uint8)
     mask[1, 2, 3:6, 3:6], mask[2, 3, 8, 8] = 1, 2
     write_mask(tmp_path / "in.nii.gz", mask, cine)
-    window.dock.workplace.load_mask(tmp_path / "in.nii.gz", {1: 3, 2: 2, 3: 1})
+    window.dock.files.masks.take(tmp_path / "in.nii.gz", {1: 3, 2: 2, 3: 1})
     window.settle()
     assert window.study.mask.data[1, 2, 4, 4] == 3
     assert window.study.states[1, 2] == SliceState.EDITED
     assert not window.study.states[0].any()
     saved: list[bool] = []
-    window.dock.workplace.save_mask(tmp_path / "out.nii.gz", lambda: saved.append(True))
+    window.dock.files.masks.save(tmp_path / "out.nii.gz", lambda: saved.append(True))
     window.settle()
     assert saved
     np.testing.assert_array_equal(read_mask(tmp_path / "out.nii.gz", cine), window.study.mask.data)
     other = make_cine(side=16)
     write_mask(tmp_path / "other.nii.gz", np.zeros(other.images.shape, np.uint8), other)
-    window.dock.workplace.load_mask(tmp_path / "other.nii.gz", None)
+    window.dock.files.masks.take(tmp_path / "other.nii.gz", None)
     window.settle()
     assert "16" in window.dock._notice_text.text()
     assert "32" in window.dock._notice_text.text()
@@ -234,7 +234,7 @@ def test_masks_are_saved_and_loaded_with_their_order(shared_window: Window, tmp_
 
 def test_napari_s_save_writes_on_the_cine_s_grid(shared_window: Window, file: Path, tmp_path: Path) -> None:
     window = shared_window
-    window.dock.workplace.open_path(file)
+    window.dock.opening.open_path(file)
     window.settle()
     window.study.mask.paint((0, 2, 9, 9), 3)
     data, attributes, _kind = window.study.mask.as_layer_data_tuple()

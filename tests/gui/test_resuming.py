@@ -151,7 +151,7 @@ def test_case_94_a_session_folder_that_cannot_be_is_refused_before_work_starts(w
 
 def _refuses(window: Window, folder: Path) -> None:
     before = window.dock.workplace.now.session
-    window.dock.workplace.try_session(folder, lambda: pytest.fail("taken"))
+    window.dock.files.change_session(folder)
     window.settle()
     assert window.dock.workplace.now.session == before
     assert "nothing can be written there" in window.dock._notice_text.text()

@@ -31,7 +31,7 @@ def dicom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn(shared_window: Window, dicom: Path) -> Iterator[Window]:
     """The window with a DICOM study and a heart in it, one slice of which a person drew."""
     window = shared_window
-    window.dock.workplace.open_path(dicom)
+    window.dock.opening.open_path(dicom)
     window.wait(lambda: window.dock.workplace.study is not None)
     window.settle()
     plane = np.zeros((32, 32), np.uint8)
@@ -126,7 +126,7 @@ def test_seg_is_written_with_progress_and_loaded_again(
     assert np.array_equal(read_mask(tmp_path / "segs", drawn.study.loaded.cine), mask)
     first = min((tmp_path / "segs").iterdir())
     drawn.study.mask.data[:] = 0
-    drawn.dock.files.masks.start(first)
+    drawn.dock.files.masks.load(first)
     drawn.settle()
     assert np.array_equal(drawn.study.mask.data[0], mask[0])
     assert not drawn.study.mask.data[1:].any()
@@ -159,7 +159,7 @@ def test_what_needs_dicom_is_grey_without_it(shared_window: Window) -> None:
 
 def test_a_folder_that_is_not_the_studys_seg_is_refused_with_a_sentence(drawn: Window, dicom: Path) -> None:
     cine = read_cine(dicom)
-    drawn.dock.workplace.load_mask(dicom, None)
+    drawn.dock.files.masks.take(dicom, None)
     drawn.settle()
     assert "no DICOM SEG" in notice(drawn)
     assert cine.source.format == "DICOM"

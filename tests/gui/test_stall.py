@@ -79,7 +79,7 @@ def test_the_window_does_not_stall_while_a_job_runs(
     turns = itertools.cycle(files)
 
     def open_next() -> None:
-        place.open_path(next(turns))
+        window.dock.opening.open_path(next(turns))
 
     def segment() -> None:
         window.dock.segmenting.start(window.dock.segment.choice())
@@ -92,7 +92,7 @@ def test_the_window_does_not_stall_while_a_job_runs(
     window.settle()
     window.study.mask.data[0, 4:7, 80:110, 80:110] = 3
     window.study.states[0, 4:7] = SliceState.EDITED
-    place.accept(whole_frame=True)
+    window.dock.labelling.accept(whole_frame=True)
     window.settle()
     # Opening another study waits for a segmentation, and does not wait for a fine-tuning.
     walks: dict[str, Sequence[Callable[[], object]]] = {

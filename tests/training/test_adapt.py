@@ -11,6 +11,7 @@ import pytest
 import torch
 from glrp_training import adapt as adapting
 from glrp_training import recall, trial
+from glrp_training import score as scoring
 from glrp_training import slices as slicing
 from glrp_training.adapt import adapt, choose_settings, resume
 from glrp_training.compare import Judged, compare_patients
@@ -205,7 +206,7 @@ def test_cancelled_what_there_is_so_far_is_kept(when: str, library: Path, tiny_m
     assert not (tmp_path / "unfinished").exists()
 
 
-WAITS = ["Making test hearts", "Weighing old against new", "Looking at slices kept apart", "Test hearts with the new"]
+WAITS = ["Making test hearts", "Weighing old against new", "Looking at slices kept apart", "Old and new model"]
 
 
 @pytest.mark.parametrize("stage", WAITS)
@@ -236,7 +237,7 @@ def test_between_two_events_little_is_done_so_that_a_cancel_is_heard_soon(
         return make(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Segmenter, "_run", count_slices)
-    for module in (slicing, recall):
+    for module in (slicing, scoring):
         monkeypatch.setattr(module, "make_phantom", count_phantoms)
     total = 0
     for event in adapt(library, tiny_model, tmp_path, "mine", CPU, study):

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from glrp_training import score
 from glrp_training.dataset import Dataset, Item
 from glrp_training.evaluate import Score
-from glrp_training.score import Case, count_cases, list_cases, make_cases, score_cases
+from glrp_training.score import Case, count_cases, join_cases, list_cases, make_cases, score_cases
 
 from glrp_napari.cine import Cine, Geometry
 from glrp_napari.messages import Notice, Progress
@@ -85,3 +86,17 @@ def test_a_cine_without_any_label_is_named(coded_cine: Cine, monkeypatch: pytest
     case = Case("blank", coded_cine, np.zeros(coded_cine.images.shape, np.uint8), "p")
     with pytest.raises(ValueError, match="blank: found 3 frames without labels in the truth, expected one"):
         list(score_cases([case], None, 1, True, False))  # type: ignore[arg-type]
+
+
+def test_the_labelled_frames_of_a_patient_become_one_cine(dataset: Dataset, coded_cine: Cine) -> None:
+    (joined,) = join_cases(list_cases(dataset, "test"))
+    assert (joined.name, joined.patient, joined.phase) == ("p", "p", None)
+    np.testing.assert_array_equal(joined.cine.images, coded_cine.images[[0, 2]])
+    np.testing.assert_array_equal(joined.truth, draw_lv(2))
+
+
+def test_frames_on_several_grids_are_not_joined(coded_cine: Cine) -> None:
+    wide = replace(coded_cine, images=np.repeat(coded_cine.images, 2, axis=3))
+    cases = [Case(str(n), cine, np.ones(cine.images.shape, np.uint8), "p") for n, cine in enumerate((coded_cine, wide))]
+    assert not list(join_cases(cases))
+    assert [case.name for case in join_cases([*cases, replace(cases[0], patient="q")])] == ["q"]

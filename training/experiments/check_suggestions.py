@@ -9,15 +9,14 @@ errors on the patients it was trained on are smaller than on others, so the rati
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, groupby
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from glrp_training.dataset import load_dataset
-from glrp_training.evaluate import list_labelled
-from glrp_training.score import FIRST_HELD_OUT_SEED, list_cases
+from glrp_training.score import FIRST_HELD_OUT_SEED, join_cases, list_cases
 from numpy.typing import NDArray
 
 from glrp_napari.autosave import SliceState
@@ -39,7 +38,7 @@ class Judged:
 
 
 def main(
-    dataset: Annotated[Path | None, typer.Option(help="A data set's TOML; without one, phantoms.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="A data set's file (JSON); without one, phantoms.")] = None,
     split: str = "test",
     model: Annotated[str, typer.Option(help="A model's name, or its .safetensors file.")] = DEFAULT_MODEL,
     phantoms: int = 4,
@@ -64,14 +63,8 @@ def make_cines(phantoms: int) -> Iterator[tuple[str, Cine, Mask]]:
 
 def join_phases(dataset: Path, split: str) -> Iterator[tuple[str, Cine, Mask]]:
     """The labelled frames of each patient as one cine, where they lie on one grid."""
-    cases = list_cases(load_dataset(dataset), split)
-    for patient, group in groupby(cases, key=lambda case: case.patient):
-        members = list(group)
-        if len({case.truth.shape[1:] for case in members}) == 1:
-            first = members[0].cine
-            frames = [(case, t) for case in members for t in list_labelled(case.truth)]
-            images = np.stack([case.cine.images[t] for case, t in frames])
-            yield patient, Cine(images, first.geometry, first.source), np.stack([c.truth[t] for c, t in frames])
+    for case in join_cases(list_cases(load_dataset(dataset), split)):
+        yield case.name, case.cine, case.truth
 
 
 def judge(name: str, cine: Cine, truth: Mask, segmenter: Segmenter) -> Judged:

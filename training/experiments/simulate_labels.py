@@ -51,9 +51,7 @@ def main() -> None:
                 work = options.out / "work"
                 shutil.rmtree(work, ignore_errors=True)
                 places = choose_places(sources, count, options.seed)
-                events = simulate(
-                    base, work / "labels", work / "models", domain, sources, targets, places, place, originals
-                )
+                events = simulate(base, work, domain, sources, targets, places, place, originals)
                 write_atomically(path, json.dumps(describe(collect(events)), indent=1).encode() + b"\n")
             rows.append(json.loads(path.read_text()))
             print(tabulate(rows[-1:]).splitlines()[-1], flush=True)

@@ -5,10 +5,10 @@ setting after another is varied while the others stay at the best so far, and a 
 clean-up. Best is Dice − HD95 / 100 mm: a millimetre weighs as much as a point of Dice.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Mask
 from glrp_napari.device import choose_placement
 from glrp_napari.fusion import couple_slices
-from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import DEFAULT_MODEL, Model, find_model
 from glrp_napari.preprocess import estimate_bias_field, from_grid, normalise_frame, to_grid
+from glrp_napari.progress import collect
 from glrp_napari.refine import CrfSettings, clean_mask, refine_probabilities
 from glrp_napari.segment import Segmenter, lay_grid, open_model
 
-Result = TypeVar("Result")
 GRID: dict[str, tuple[float, ...]] = {
     "w1": (0, 0.5, 1, 2, 4, 8),
     "alpha_mm": (2, 3, 5, 8, 12),
@@ -110,25 +109,15 @@ def load_frames(dataset: Path, split: str, model: Model, cache: Path) -> list[Fr
 def predict_case(case: Case, segmenter: Segmenter) -> Iterator[Frame]:
     """As `segment` does, but stops before the CRF."""
     images, geometry = case.cine.images, case.cine.geometry
-    grid = _finish(lay_grid(images, geometry, segmenter))
+    grid = collect(lay_grid(images, geometry, segmenter))
     n4 = segmenter.preprocessing.n4
     bias = estimate_bias_field(images.mean(0), geometry.spacing_mm) if n4 else np.float32(1)
     for image, truth in zip(images, case.truth, strict=True):
         if truth.any():
             native = image.astype(np.float32) / bias
             slices = to_grid(torch.from_numpy(normalise_frame(native)), grid)
-            said = couple_slices(from_grid(_finish(segmenter.predict(slices)), grid)).numpy()
+            said = couple_slices(from_grid(collect(segmenter.predict(slices)), grid)).numpy()
             yield Frame(case.name, said, native, truth, geometry.spacing_mm)
-
-
-def _finish(events: Generator[Notice | Progress, None, Result]) -> Result:
-    """What a generator of events returns at its end."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 def _load_frame(path: Path) -> Frame:

@@ -8,9 +8,6 @@ figures is `glrp_napari.gate`'s to say.
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from glrp_napari.cine import Cine, Source, hash_study
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.library import Label
@@ -25,7 +22,7 @@ from glrp_training.conventions import find_protocol
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.holdout import freeze_manifest
 from glrp_training.label_copy import copy_labels
-from glrp_training.recall import recall
+from glrp_training.recall import hash_study_file, recall
 from glrp_training.slices import Slices, join_slices, prepare_label, weigh_all
 from glrp_training.trial import Trial
 from glrp_training.unfinished import Job, Unfinished, hold, load_unfinished, store_unfinished
@@ -162,11 +159,6 @@ def hash_slices(slices: Slices, row: int) -> str:
     """What tells one prepared label from another: image, mask and weights."""
     parts = (slices.images[row], slices.masks[row], weigh_all(slices)[row])
     return hash_bytes(b"".join(part.numpy().tobytes() for part in parts))
-
-
-def hash_study_file(study: StudyFile) -> str:
-    """The hash of the open study."""
-    return hash_study(Cine(np.load(study.images, mmap_mode="r"), study.geometry, Source(study.name)))
 
 
 def _prepare(library: Path, labels: Sequence[Label], preprocessing: Preprocessing) -> Generator[Progress, None, Slices]:

@@ -1,6 +1,7 @@
 """The commands that learn and measure: `glrp dataset`, `pretrain`, `finetune`, `refit`, `study` and `score`."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -35,6 +36,9 @@ Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 Crf = Annotated[bool, typer.Option(help="Refine with a dense CRF.")]
 CrfEngine = Annotated[Engine, typer.Option(help="What computes the CRF: auto takes ours, grid.")]
 Cache = Annotated[Path, typer.Option(help="Folder for preprocessed slices.")]
+_adapting = partial(typer.Option, rich_help_panel="With --library")
+_training = partial(typer.Option, rich_help_panel="With --dataset")
+_building = partial(typer.Option, rich_help_panel="With --dataset and no --base")
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +89,7 @@ def pretrain(
         preprocessing=Preprocessing(size=size, n4=n4),
         pretraining=own,
     )
-    _run(fit_encoder(found, settings, out.parent, out.stem, out.stem, choose_placement(device), cache))
+    _run(fit_encoder(found, settings, out.parent, out.stem, choose_placement(device), cache))
     console.print(f"{out.with_suffix('.safetensors')}")
 
 
@@ -94,55 +98,46 @@ def finetune(
     library: Annotated[Path | None, typer.Option(help="Adapt to the labels in this folder.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="Or train on a data set described by this file.")] = None,
     base: Annotated[
-        str | None, typer.Option(help="Model or encoder to start from; with --dataset, none: from scratch.")
+        str | None, typer.Option(help=f"Model or encoder to start from; for --library: {DEFAULT_MODEL}.")
     ] = None,
-    from_tuned: Annotated[
-        bool,
-        typer.Option(help="With --library: begin at --base itself, fine-tuned or not, not at its base."),
-    ] = False,
     models: Annotated[Path | None, typer.Option(help="Folder for the new model; default: the session's.")] = None,
     device: Device = "auto",
-    title: Annotated[str | None, typer.Option(help="With --dataset: the model's title.")] = None,
-    split: Annotated[str, typer.Option(help="With --dataset: the part to train on, or all.")] = "train",
-    labelled: Annotated[int | None, typer.Option(help="With --dataset: only the first so many patients.")] = None,
-    labelled_slices: Annotated[int | None, typer.Option(help="With --dataset: only so many slices of theirs.")] = None,
-    unlabelled: Annotated[bool, typer.Option(help="With --dataset: learn from the part's other images too.")] = False,
-    validate_on: Annotated[
-        str, typer.Option(help="With --dataset: the part that picks the best step, or none.")
-    ] = "val",
-    steps: Annotated[int, typer.Option(help="With --dataset: optimisation steps.")] = FinetuneSettings().steps,
-    width: Annotated[
-        int, typer.Option(help="With --dataset and no --base: filters of the first block.")
-    ] = Architecture().width,
-    size: Annotated[
-        int, typer.Option(help="With --dataset and no --base: side of the network's square in pixels.")
-    ] = Preprocessing().size,
-    n4: Annotated[bool, typer.Option(help="With --dataset and no --base: correct the bias field first.")] = False,
-    phantoms: Annotated[int, typer.Option(help="With --dataset: phantom hearts in the mix.")] = 60,
-    seed: Annotated[int, typer.Option(help="With --dataset: seed of all that is random.")] = 0,
-    cache: Cache = default_cache(),
+    from_tuned: Annotated[bool, _adapting(help="Begin at --base itself, fine-tuned or not, not at its base.")] = False,
+    title: Annotated[str | None, _training(help="The model's title.")] = None,
+    split: Annotated[str, _training(help="The part to train on, or all.")] = "train",
+    labelled: Annotated[int | None, _training(help="Only the first so many patients.")] = None,
+    labelled_slices: Annotated[int | None, _training(help="Only so many slices of theirs.")] = None,
+    unlabelled: Annotated[bool, _training(help="Learn from the part's other images too.")] = False,
+    validate_on: Annotated[str, _training(help="The part that picks the best step, or none.")] = "val",
+    steps: Annotated[int, _training(help="Optimisation steps.")] = FinetuneSettings().steps,
+    phantoms: Annotated[int, _training(help="Phantom hearts in the mix.")] = 60,
+    seed: Annotated[int, _training(help="Seed of all that is random.")] = 0,
+    cache: Annotated[Path, _training(help="Folder for preprocessed slices.")] = default_cache(),
+    width: Annotated[int, _building(help="Filters of the first block.")] = Architecture().width,
+    size: Annotated[int, _building(help="Side of the network's square in pixels.")] = Preprocessing().size,
+    n4: Annotated[bool, _building(help="Correct the bias field first.")] = False,
 ) -> None:
     """Fine-tune a model on a label library, or train one on a described data set."""
-    folder = models or default_session().models
     _check_one("--library", library, "--dataset", dataset)
-    if dataset is None:
-        _adapt(library or Path(), base or DEFAULT_MODEL, folder, name, device, from_tuned)
-        return
-    parent = find_model(base, [default_session().models, folder]) if base else None
-    settings = DatasetFit(
-        split=split,
-        labelled=labelled,
-        labelled_slices=labelled_slices,
-        unlabelled=unlabelled,
-        validate_on=None if validate_on == "none" else validate_on,
-        phantoms=phantoms,
-        architecture=parent.card.architecture if parent else Architecture(width=width),
-        preprocessing=parent.card.preprocessing if parent else Preprocessing(size=size, n4=n4),
-        finetuning=FinetuneSettings(steps=steps, seed=seed),
-    )
-    place = choose_placement(device)
-    _run(fit_dataset(load_dataset(dataset), settings, folder, name, title or name, place, parent, cache))
-    console.print(f"{folder / name}.safetensors")
+    folder = models or default_session().models
+    if library is not None:
+        _adapt(library, base or DEFAULT_MODEL, folder, name, device, from_tuned)
+    if dataset is not None:
+        parent = find_model(base, [default_session().models, folder]) if base else None
+        settings = DatasetFit(
+            split=split,
+            labelled=labelled,
+            labelled_slices=labelled_slices,
+            unlabelled=unlabelled,
+            validate_on=None if validate_on == "none" else validate_on,
+            phantoms=phantoms,
+            architecture=parent.card.architecture if parent else Architecture(width=width),
+            preprocessing=parent.card.preprocessing if parent else Preprocessing(size=size, n4=n4),
+            finetuning=FinetuneSettings(steps=steps, seed=seed),
+        )
+        place = choose_placement(device)
+        _run(fit_dataset(load_dataset(dataset), settings, folder, name, title or name, place, parent, cache))
+        console.print(f"{folder / name}.safetensors")
 
 
 def refit(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Geometry, Mask, Structure
 from glrp_napari.comparison import Heart, PatientComparison, Scores, SliceChange
 from glrp_napari.library import Label, load_slice
+from glrp_napari.masks import find_box
 from glrp_napari.measure import MYOCARDIUM_G_PER_ML
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
@@ -153,7 +154,7 @@ def rate_slice(answer: Mask, truth: Mask) -> float:
 def save_picture(path: Path, one: Judged) -> Path:
     """The slice around the heart as .npz: `image` (grey levels), `label`, `before` and `after`; returns the path."""
     heart = (one.mask > 0) | (one.base > 0) | (one.candidate > 0)
-    box = _find_box(heart) if heart.any() else (slice(None), slice(None))
+    box = find_box(heart, (PICTURE_MARGIN, PICTURE_MARGIN)) if heart.any() else (slice(None), slice(None))
     masks = (one.mask[box], one.base[box], one.candidate[box])
     return save_arrays(path, one.image[box], *masks, one.geometry.spacing_mm[1:])
 
@@ -189,11 +190,3 @@ def _sum_ml(masks: Sequence[Mask], slices: Sequence[Judged], structure: Structur
         float(np.count_nonzero(mask == structure)) * one.geometry.voxel_ml
         for mask, one in zip(masks, slices, strict=True)
     )
-
-
-def _find_box(heart: NDArray[np.bool_]) -> tuple[slice, slice]:
-    y, x = (
-        slice(max(0, int(where.min()) - PICTURE_MARGIN), int(where.max()) + PICTURE_MARGIN + 1)
-        for where in np.nonzero(heart)
-    )
-    return y, x

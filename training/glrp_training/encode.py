@@ -33,7 +33,6 @@ def fit_encoder(
     settings: EncoderFit,
     folder: Path,
     name: str,
-    title: str,
     placement: Placement,
     cache: Path | None = None,
 ) -> Iterator[Progress | TrainingStep]:
@@ -55,7 +54,7 @@ def fit_encoder(
     encoder = UNet(settings.architecture).encoder
     card = blank_card(
         name=name,
-        title=title,
+        title=name,
         role="encoder",
         architecture=settings.architecture,
         preprocessing=settings.preprocessing,

@@ -7,9 +7,7 @@ from glrp_napari.models import Fusion, Model, ModelError, save_model_files
 from glrp_napari.weights import encode_weights, load_network
 
 
-def fuse_models(
-    members: Mapping[str, Model], folder: Path, name: str, title: str, fusion: Fusion | None = None
-) -> Model:
+def fuse_models(members: Mapping[str, Model], folder: Path, name: str) -> Model:
     """Write the model `name` of the given members; the first is the one that would be fine-tuned further.
 
     Raises ModelError when they differ in architecture or preprocessing.
@@ -21,10 +19,10 @@ def fuse_models(
     card = cards[0].model_copy(
         update={
             "name": name,
-            "title": title,
+            "title": name,
             "summary": f"{', '.join(card.title for card in cards)}, fused",
             "members": tuple(members),
-            "fusion": fusion or Fusion(),
+            "fusion": Fusion(),
             "parent": None,
             "training": {name: model.card.training for name, model in members.items()},
             "figures": {},

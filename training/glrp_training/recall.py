@@ -15,11 +15,10 @@ from glrp_napari.cine import Cine, Source, Structure, hash_study
 from glrp_napari.library import Label
 from glrp_napari.messages import Notice, Progress, StudyFile
 from glrp_napari.models import Preprocessing
-from glrp_napari.phantom import make_phantom, sample_anatomy
 from glrp_napari.segment import Segmenter
 from glrp_training.conventions import find_protocol, redraw
 from glrp_training.overlap import measure_dice
-from glrp_training.score import FIRST_HELD_OUT_SEED
+from glrp_training.score import FIRST_HELD_OUT_SEED, make_held_out
 from glrp_training.slices import (
     Slices,
     cut_middle,
@@ -31,9 +30,10 @@ from glrp_training.slices import (
 )
 
 REHEARSAL_SEEDS = range(10_000, 10_004)
-TEST_SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 3)
-TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 104)
-"""Phantoms that no training sees: to test a model on, and to try on how far it may go."""
+TEST_SEEDS = range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + 10)
+TRIAL_SEEDS = range(FIRST_HELD_OUT_SEED + 100, FIRST_HELD_OUT_SEED + 110)
+"""Phantoms that no training sees: to test a model on, and to try on how far it may go. The change of their mean Dice
+has a standard error of 0.005 with six of them; with three it was chance."""
 SAMPLED_FRAMES = 6
 RECALLING = "Recalling what the model knows"
 AT_ONCE = 4
@@ -88,8 +88,8 @@ def recall(
 
 def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:
     """Unlabelled slices (N, S, S) of a few frames of the study, at most `MAX_SAMPLED`, and their positions (N,)."""
-    images = np.load(study.images, mmap_mode="r")
-    own = _find_own(images, study, labels)
+    images, name = np.load(study.images, mmap_mode="r"), hash_study_file(study)
+    own = [label for label in labels if label.study == name]
     frames = np.unique(np.linspace(0, len(images) - 1, min(SAMPLED_FRAMES, len(images))).astype(int))
     chosen = _choose_places(frames, images.shape[1], {(label.frame, label.slice) for label in own})
     if not chosen:
@@ -98,6 +98,11 @@ def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocess
     rows = {int(frame): row for row, frame in enumerate(frames)}
     picked = [cut[rows[frame], level] for frame, level in chosen]
     return torch.stack(picked), torch.tensor([level for _, level in chosen])
+
+
+def hash_study_file(study: StudyFile) -> str:
+    """The hash of a study as a job reads it: that of its cine (`hash_study`)."""
+    return hash_study(Cine(np.load(study.images, mmap_mode="r"), study.geometry, Source(study.name)))
 
 
 def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | Notice, None, Slices | None]:
@@ -114,16 +119,13 @@ def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | N
 
 
 def make_test_phantoms(settings: Preprocessing, seeds: Sequence[int]) -> Generator[Progress, None, tuple[Slices, ...]]:
-    """End diastole and a systolic frame of phantoms, of seeds and anatomies that training never sees; one a frame."""
+    """A frame of each phantom, in turn of end diastole and of systole, of anatomies that training never sees."""
     frames: list[Slices] = []
     for seed in seeds:
-        yield Progress(stage="Making test hearts", done=len(frames), total=2 * len(seeds))
-        anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
-        phantom = make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
-        spacing_mm = phantom.cine.geometry.spacing_mm
-        for images, mask in zip(phantom.cine.images, phantom.mask, strict=True):
-            yield Progress(stage="Making test hearts", done=len(frames), total=2 * len(seeds))
-            frames.append(prepare_frame(images.astype(np.float32), mask, spacing_mm, settings))
+        yield Progress(stage="Making test hearts", done=len(frames), total=len(seeds))
+        phantom, frame = make_held_out(seed), seed % 2
+        images, spacing_mm = phantom.cine.images[frame].astype(np.float32), phantom.cine.geometry.spacing_mm
+        frames.append(prepare_frame(images, phantom.mask[frame], spacing_mm, settings))
     return tuple(frames)
 
 
@@ -163,11 +165,6 @@ def _predict(model: Segmenter, images: Tensor, stage: str) -> Generator[Progress
         yield Progress(stage=stage, done=min(len(parts) * AT_ONCE, len(images)), total=len(images))
         parts.append((yield from model.predict(part.float())))
     return torch.cat(parts)
-
-
-def _find_own(images: NDArray[np.generic], study: StudyFile, labels: Sequence[Label]) -> list[Label]:
-    name = hash_study(Cine(images, study.geometry, Source(study.name)))
-    return [label for label in labels if label.study == name]
 
 
 def _choose_places(

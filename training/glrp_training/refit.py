@@ -12,9 +12,9 @@ from glrp_napari.messages import Notice, Progress, StudyFile, TrainingStep, Vali
 from glrp_napari.models import Model, ModelError, hash_bytes
 from glrp_napari.segment import Segmenter
 from glrp_napari.weights import encode_weights, load_network
-from glrp_training.adapt import hash_slices, hash_study_file
+from glrp_training.adapt import hash_slices
 from glrp_training.finetune import FinetuneSettings
-from glrp_training.recall import recall
+from glrp_training.recall import hash_study_file, recall
 from glrp_training.slices import join_slices, prepare_label
 from glrp_training.trial import Trial
 from glrp_training.unfinished import Job, store_unfinished

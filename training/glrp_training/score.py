@@ -3,13 +3,14 @@
 import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from glrp_napari.cine import Cine, Mask
 from glrp_napari.messages import Notice, Progress
-from glrp_napari.phantom import make_phantom, sample_anatomy
+from glrp_napari.phantom import Phantom, make_phantom, sample_anatomy
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.reading.names import study_name
@@ -52,11 +53,28 @@ def count_cases(dataset: Dataset, split: str) -> int:
     return len(dataset.select_labelled(split))
 
 
+def join_cases(cases: Iterable[Case]) -> Iterator[Case]:
+    """The labelled frames of each patient, whose cases follow each other, as one cine; not those of several grids."""
+    for patient, group in groupby(cases, key=lambda case: case.patient):
+        members = list(group)
+        if len({case.truth.shape[1:] for case in members}) == 1:
+            first = members[0].cine
+            frames = [(case, t) for case in members for t in list_labelled(case.truth)]
+            images = np.stack([case.cine.images[t] for case, t in frames])
+            truth = np.stack([case.truth[t] for case, t in frames])
+            yield Case(patient, Cine(images, first.geometry, first.source), truth, patient)
+
+
+def make_held_out(seed: int) -> Phantom:
+    """End diastole and one systolic frame of a phantom of an anatomy that training never sees."""
+    anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
+    return make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
+
+
 def make_cases(phantoms: int) -> Iterator[Case]:
-    """End diastole and one systolic frame of phantoms with seeds and anatomies that training never sees."""
+    """Two frames each of phantoms that training never sees."""
     for seed in range(FIRST_HELD_OUT_SEED, FIRST_HELD_OUT_SEED + phantoms):
-        anatomy = sample_anatomy(np.random.default_rng(seed), "held-out")
-        phantom = make_phantom(seed, anatomy, frames=(0, anatomy.frames * 2 // 5))
+        phantom = make_held_out(seed)
         name = phantom.cine.source.name
         yield Case(name, phantom.cine, phantom.mask, patient=name)
 
@@ -75,7 +93,7 @@ def score_cases(
     """
     started = time.monotonic()
     for done, case in enumerate(cases, 1):
-        mask = yield from _segment_case(case, segmenter, crf, clean)
+        mask = yield from segment_case(case, segmenter, crf, clean)
         if out is not None:
             write_mask(out / f"{case.name}_mask.nii.gz", mask, case.cine)
         yield from score_cine(case.name, mask, case.truth, case.cine.geometry.spacing_mm, case.patient, case.phase)
@@ -83,8 +101,8 @@ def score_cases(
         yield Progress(stage=f"Scoring {case.name}", done=done, total=total, seconds_left=left)
 
 
-def _segment_case(
-    case: Case, segmenter: Segmenter, crf: CrfSettings | None, clean: bool
+def segment_case(
+    case: Case, segmenter: Segmenter, crf: CrfSettings | None = None, clean: bool = True
 ) -> Generator[Notice, None, Mask]:
     """The mask of the labelled frames; the segmentation's own progress is left out, its notices are passed on."""
     mask = np.zeros_like(case.truth)

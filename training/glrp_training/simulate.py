@@ -5,35 +5,27 @@ So one sees whether few labels help, whether the old is kept, and whether the ga
 """
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from glrp_napari.cine import Cine, Mask, Structure
+from glrp_napari.cine import Structure
+from glrp_napari.comparison import Comparison
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.library import Accepted, Protocol, accept_slices, save_protocol
 from glrp_napari.messages import FinetuneDone, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, find_model
-from glrp_napari.reading import read_cine
-from glrp_napari.reading.masks import read_mask
-from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
+from glrp_napari.segment import Segmenter, open_model
 from glrp_training.adapt import adapt
 from glrp_training.dataset import Dataset
 from glrp_training.domains import DOMAINS, PROTOCOLS, Domain
+from glrp_training.evaluate import list_labelled
 from glrp_training.overlap import measure_dice
-
-
-@dataclass(frozen=True, eq=False)
-class Patient:
-    """A study with its truth (T, Z, Y, X); `structures` are those its truth has."""
-
-    name: str
-    cine: Cine
-    truth: Mask
-    structures: tuple[Structure, ...] = tuple(Structure)
+from glrp_training.score import Case, join_cases, list_cases, segment_case
 
 
 @dataclass(frozen=True)
@@ -62,35 +54,36 @@ class Outcome:
         return self.accepted == (self.helped and self.base_original - self.candidate_original <= 0.005)
 
 
-Events = Generator[Progress | Notice | TrainingStep | Validated | FinetuneDone, None, Outcome]
+@dataclass(frozen=True)
+class Dice:
+    """Mean Dice by structure on new patients, of the base and the candidate, in the domain and in the original one."""
+
+    base: Mapping[str, float]
+    candidate: Mapping[str, float]
+    base_original: Mapping[str, float]
+    candidate_original: Mapping[str, float]
 
 
-def load_patients(dataset: Dataset, split: str, first: int, count: int) -> list[Patient]:
-    """Patients `first` to `first + count` of a part of a data set, their labelled frames stacked to one cine."""
+Event = Progress | Notice | TrainingStep | Validated | FinetuneDone
+Events = Generator[Event, None, Outcome]
+
+
+def load_patients(dataset: Dataset, split: str, first: int, count: int) -> list[Case]:
+    """Patients `first` to `first + count` of a part of a data set, their labelled frames joined to one cine."""
     names = list(dict.fromkeys(item.patient for item in dataset.select_labelled(split)))[first : first + count]
-    found = []
-    for name in names:
-        frames, masks = [], []
-        for item in dataset.select_labelled(split):
-            if item.patient != name or item.mask is None:
-                continue
-            cine = read_cine(item.image)
-            frames.append(cine.images[0].astype(np.float32))
-            masks.append(read_mask(item.mask, cine, dataset.label_map or None)[0])
-        whole = Cine(np.stack(frames), cine.geometry, cine.source)
-        found.append(Patient(name, whole, np.stack(masks)))
-    return found
+    chosen = dataset.model_copy(update={"items": tuple(item for item in dataset.items if item.patient in names)})
+    return list(join_cases(list_cases(chosen, split)))
 
 
-def move(patient: Patient, domain: Domain) -> Patient:
+def move(patient: Case, domain: Domain) -> Case:
     """A patient as the domain would show and label him."""
-    moved = [domain(frame, mask) for frame, mask in zip(patient.cine.images, patient.truth, strict=True)]
+    frames = zip(patient.cine.images.astype(np.float32), patient.truth, strict=True)
+    moved = [domain(frame, mask) for frame, mask in frames]
     images, truth = np.stack([frame for frame, _ in moved]), np.stack([mask for _, mask in moved])
-    cine = Cine(images, patient.cine.geometry, patient.cine.source)
-    return Patient(patient.name, cine, truth, patient.structures)
+    return replace(patient, cine=replace(patient.cine, images=images), truth=truth)
 
 
-def choose_places(patients: Sequence[Patient], count: int, seed: int) -> list[tuple[int, int, int]]:
+def choose_places(patients: Sequence[Case], count: int, seed: int) -> list[tuple[int, int, int]]:
     """`count` labelled slices (patient, frame, slice), in turn from a third as many patients, at random places.
 
     The first k of more are the same.
@@ -106,93 +99,99 @@ def choose_places(patients: Sequence[Patient], count: int, seed: int) -> list[tu
 
 def simulate(
     base: Model,
-    library: Path,
-    models: Path,
-    domain_name: str,
-    sources: Sequence[Patient],
-    targets: Sequence[Patient],
+    work: Path,
+    domain: str,
+    sources: Sequence[Case],
+    targets: Sequence[Case],
     places: Sequence[tuple[int, int, int]],
     placement: Placement,
     originals: Mapping[str, float],
 ) -> Events:
     """Label the places, fine-tune, and measure on `targets` in the domain and as they are.
 
-    `originals` are the base's Dice on the targets as they are, by structure.
+    Library and model are made in the folder `work`. `originals` are the base's Dice on the targets as they are.
     """
-    domain = DOMAINS[domain_name]
-    moved = {i: move(sources[i], domain) for i, _, _ in places}
-    segmenter = open_model(base, placement)
-    save_protocol(library, PROTOCOLS.get(domain_name, Protocol()))
+    segmenter, library = open_model(base, placement), work / "labels"
+    moved = {i: move(sources[i], DOMAINS[domain]) for i, _, _ in places}
+    save_protocol(library, PROTOCOLS.get(domain, Protocol()))
     for i, patient in moved.items():
         chosen = [(t, z) for j, t, z in places if j == i]
         yield from store_corrections(library, patient, chosen, segmenter, base.card.name)
-    study = store_study(library.parent / "study.npy", moved[places[0][0]])
-    done = None
-    for event in adapt(library, base, models, f"{domain_name}-{len(places)}", placement, study):
-        done = event if isinstance(event, FinetuneDone) else done
-        yield event
-    assert done is not None
-    candidate = find_model(str(done.model))
-    tuned = open_model(candidate, placement)
-    shifted = [move(target, domain) for target in targets]
-    before = yield from score_patients(segmenter, shifted)
-    after = yield from score_patients(tuned, shifted)
-    original = yield from score_patients(tuned, targets)
-    anchor, verdict = done.comparison.anchor, decide(done.comparison)
+    study = store_study(work / "study.npy", moved[places[0][0]])
+    done = yield from _pass_on(adapt(library, base, work / "models", f"{domain}-{len(places)}", placement, study))
+    tuned = find_model(str(done.model))
+    shifted = [move(target, DOMAINS[domain]) for target in targets]
+    dice = Dice(
+        base=(yield from score_patients(segmenter, shifted)),
+        candidate=(yield from score_patients(open_model(tuned, placement), shifted)),
+        base_original=originals,
+        candidate_original=(yield from score_patients(open_model(tuned, placement), targets)),
+    )
+    return sum_up(domain, places, dice, done.comparison, int(tuned.card.training["steps"]))
+
+
+def sum_up(
+    domain: str, places: Sequence[tuple[int, int, int]], dice: Dice, comparison: Comparison, steps: int
+) -> Outcome:
+    """What a fine-tuning came to, and what the gate said of it."""
+    anchor, verdict = comparison.anchor, decide(comparison)
     assert anchor is not None
     return Outcome(
-        domain=domain_name,
+        domain=domain,
         labels=len(places),
-        patients=len(moved),
-        base=average(before),
-        candidate=average(after),
-        base_original=average(originals),
-        candidate_original=average(original),
-        gain_seen=done.comparison.candidate - done.comparison.base,
+        patients=len({patient for patient, _, _ in places}),
+        base=average(dice.base),
+        candidate=average(dice.candidate),
+        base_original=average(dice.base_original),
+        candidate_original=average(dice.candidate_original),
+        gain_seen=comparison.candidate - comparison.base,
         phantoms_drop=anchor.drop,
         agreement=anchor.agreement,
         accepted=verdict.accepted,
         reason=verdict.reason,
-        helped=average(after) > average(before),
-        steps=int(candidate.card.training["steps"]),
-        by_structure={name: (before[name], after[name]) for name in before},
+        helped=average(dice.candidate) > average(dice.base),
+        steps=steps,
+        by_structure={name: (dice.base[name], dice.candidate[name]) for name in dice.base},
     )
 
 
 def store_corrections(
-    library: Path, patient: Patient, places: Iterable[tuple[int, int]], base: Segmenter, model: str
+    library: Path, patient: Case, places: Iterable[tuple[int, int]], base: Segmenter, model: str
 ) -> Iterator[Notice | Progress]:
     """Truth's slices as corrections of the base's answers."""
-    answers = {}
-    for event in segment(patient.cine.images, patient.cine.geometry, base):
-        if isinstance(event, FrameResult):
-            answers[event.frame] = event.mask
-    accepted = [Accepted(t, z, "corrected", patient.truth[t, z], answers[t][z]) for t, z in places]
+    answers = yield from segment_case(patient, base)
+    accepted = [Accepted(t, z, "corrected", patient.truth[t, z], answers[t, z]) for t, z in places]
     accept_slices(library, patient.cine, accepted, model)
     yield Progress(stage=f"Labelling {patient.name}", done=1, total=1)
 
 
-def store_study(path: Path, patient: Patient) -> StudyFile:
+def store_study(path: Path, patient: Case) -> StudyFile:
     """A study as a job reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.save(path, patient.cine.images)
     return StudyFile(images=path, geometry=patient.cine.geometry, name=patient.name)
 
 
-def score_patients(model: Segmenter, patients: Sequence[Patient]) -> Generator[Notice, None, dict[str, float]]:
+def score_patients(model: Segmenter, patients: Sequence[Case]) -> Generator[Notice, None, dict[str, float]]:
     """Mean Dice by structure over patients and frames, by the product's own path."""
     found: dict[str, list[float]] = {}
     for patient in patients:
-        for event in segment(patient.cine.images, patient.cine.geometry, model):
-            if isinstance(event, Notice):
-                yield event
-            if not isinstance(event, FrameResult) or not patient.truth[event.frame].any():
-                continue
-            for structure in patient.structures:
-                dice = measure_dice(event.mask == structure, patient.truth[event.frame] == structure)
-                if dice is not None:
-                    found.setdefault(structure.name, []).append(dice)
+        mask = yield from segment_case(patient, model)
+        for frame, structure in product(list_labelled(patient.truth), Structure):
+            dice = measure_dice(mask[frame] == structure, patient.truth[frame] == structure)
+            if dice is not None:
+                found.setdefault(structure.name, []).append(dice)
     return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _pass_on(events: Iterable[Event]) -> Generator[Event, None, FinetuneDone]:
+    """A fine-tuning's events, the last of which is returned too."""
+    done = None
+    for event in events:
+        yield event
+        done = event if isinstance(event, FinetuneDone) else done
+    assert done is not None
+    return done
 
 
 def average(dice: Mapping[str, float]) -> float:

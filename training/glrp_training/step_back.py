@@ -5,26 +5,23 @@ too, and better than a pull back in each step (`docs/few-labels.md`).
 """
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator
 
 import torch
 
-from glrp_napari.device import Placement
-from glrp_napari.gate import MAX_DROP
+from glrp_napari.comparison import Anchor
+from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT
 from glrp_napari.messages import Notice, Progress
-from glrp_napari.models import Preprocessing
-from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
-from glrp_training.recall import score_phantoms
-from glrp_training.slices import Slices
+
+Event = Progress | Notice
 
 SHARES = (0.5, 0.35, 0.2)
 """Shares of the way from the base to the fine-tuned weights, tried from the boldest on; more was never better."""
 USUAL_SHARE = 0.5
 """Where there is no time to try."""
-WEIGHING = "Weighing old against new"
 SAFETY = 0.5
-"""The part of the gate's bound on phantoms that may be used up on other ones."""
+"""The part of the gate's bound on phantoms that may be used up on those it is chosen by."""
 
 
 def step_back(base: UNet, tuned: UNet, share: float) -> UNet:
@@ -38,13 +35,12 @@ def step_back(base: UNet, tuned: UNet, share: float) -> UNet:
 
 
 def choose_share(
-    base: UNet, tuned: UNet, phantoms: Sequence[Slices], preprocessing: Preprocessing, placement: Placement
-) -> Generator[Progress | Notice, None, float]:
-    """The largest share that forgets next to nothing of phantoms no training saw; the smallest if all do."""
-    before = yield from score_phantoms(Segmenter((base,), preprocessing, placement), phantoms, WEIGHING)
+    base: UNet, tuned: UNet, measure: Callable[[UNet], Generator[Event, None, Anchor]]
+) -> Generator[Event, None, float]:
+    """The largest share that forgets next to nothing of what `measure` looks at; the smallest if all do."""
     for share in SHARES[:-1]:
-        network = step_back(base, tuned, share)
-        after = yield from score_phantoms(Segmenter((network,), preprocessing, placement), phantoms, WEIGHING)
-        if before - after <= SAFETY * MAX_DROP:
+        anchor = yield from measure(step_back(base, tuned, share))
+        agrees = anchor.agreement is None or anchor.agreement >= MIN_AGREEMENT
+        if agrees and anchor.drop <= SAFETY * MAX_DROP:
             return share
     return SHARES[-1]

@@ -195,7 +195,7 @@ class _Bench:
                 "pretraining": own.pretraining.model_copy(update={"strategy": strategy, "seed": seed}),
             }
         )
-        events = fit_encoder(self.dataset, settings, self.out / "encoders", name, name, self.placement, self.cache)
+        events = fit_encoder(self.dataset, settings, self.out / "encoders", name, self.placement, self.cache)
         yield from _time_steps(events, self.out, f"encoders/{name}")
         return find_model(str(weights))
 
@@ -219,7 +219,7 @@ class _Bench:
     def _fuse(self, cell: Cell) -> Model:
         folder = self.out / "models"
         members = {s: find_model(str(folder / f"{s}-{cell.labelled}-{cell.seed}.safetensors")) for s in self.study.fuse}
-        return fuse_models(members, folder, cell.network, cell.network)
+        return fuse_models(members, folder, cell.network)
 
 
 def _claim(out: Path, study: Study, dataset: Dataset) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glrp_napari.writing.atomic import write_atomically
+from glrp_training.evaluate import MEASURES
 from glrp_training.study import Outcome, Study
 
-MEASURES = ("dice", "hd_mm", "hd95_mm", "assd_mm")
 COUNTS = ("cases", "undefined")
 
 

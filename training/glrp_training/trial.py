@@ -1,6 +1,6 @@
 """One fine-tuning carried out: the final training, the trainings that stand for it, and both models compared."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,13 @@ from glrp_training.finetune import Material, finetune
 from glrp_training.holdout import plan_validation
 from glrp_training.plateau import Plateau
 from glrp_training.recall import TEST_SEEDS, TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
-from glrp_training.slices import Slices, cut_middle, take_slices
+from glrp_training.slices import cut_middle, take_slices
 from glrp_training.step_back import USUAL_SHARE, choose_share, step_back
 from glrp_training.unfinished import Unfinished, choose_rows
 
 Events = Iterator[Progress | Notice | TrainingStep | Validated]
 MAX_WATCHED = 8
+WEIGHING = "Weighing old against new"
 LOOKS = 6
 """How often a training is looked at on what is kept apart."""
 
@@ -66,10 +67,8 @@ class Trial:
             self.steps = event.step if isinstance(event, TrainingStep) else max(self.steps, checkpoint.steps)
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
-        preprocessing = self._model.card.preprocessing
-        phantoms = yield from self._make_phantoms(TRIAL_SEEDS)
-        share = yield from choose_share(self._origin, self.network, phantoms, preprocessing, self._placement)
-        self._step_back(share)
+        measure = yield from self._prepare_anchor(TRIAL_SEEDS, WEIGHING)
+        self._step_back((yield from choose_share(self._origin, self.network, measure)))
         self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
 
     def retrain(self, labels: tuple[Label, ...], steps: int, share: float) -> Events:
@@ -87,7 +86,8 @@ class Trial:
 
     def check(self) -> Events:
         """Compare both models; at the end `comparison` is complete."""
-        anchor = yield from self._measure_anchor()
+        measure = yield from self._prepare_anchor(TEST_SEEDS, "Old and new model on test hearts")
+        anchor = yield from measure(self.network)
         judged = yield from self._judge_all()
         self.comparison = self.comparison.model_copy(
             update={
@@ -165,21 +165,25 @@ class Trial:
             step=step, dice={}, picture=save_arrays(path, image[0].numpy(), nothing, before, after, pixel_mm)
         )
 
-    def _measure_anchor(self) -> Generator[Progress | Notice, None, Anchor]:
-        phantoms = yield from self._make_phantoms(TEST_SEEDS)
-        candidate = self._open(self.network)
-        before = yield from score_phantoms(self._base, phantoms, "Test hearts with the model before")
-        after = yield from score_phantoms(candidate, phantoms, "Test hearts with the new model")
-        agreed = self._unfinished.memory.agreed
-        if agreed is None:
-            return Anchor(base_phantoms=before, candidate_phantoms=after)
-        agreement = yield from measure_agreement(candidate, agreed)
-        return Anchor(base_phantoms=before, candidate_phantoms=after, agreement=agreement, slices=len(agreed))
-
-    def _make_phantoms(self, seeds: Sequence[int]) -> Generator[Progress, None, list[Slices]]:
-        """Phantoms that no training sees, drawn by the rules of the labels."""
+    def _prepare_anchor(
+        self, seeds: Sequence[int], stage: str
+    ) -> Generator[Progress | Notice, None, Callable[[UNet], Generator[Progress | Notice, None, Anchor]]]:
+        """What measures how much of what the base knew a network keeps: on phantoms of these seeds, drawn by the rules
+        of the labels, and where the base was sure in the open study.
+        """
         frames = yield from make_test_phantoms(self._model.card.preprocessing, seeds)
-        return [redraw(frame, find_protocol(self._unfinished.job.labels)) for frame in frames]
+        phantoms = [redraw(frame, find_protocol(self._unfinished.job.labels)) for frame in frames]
+        before = yield from score_phantoms(self._base, phantoms, stage)
+
+        def measure(network: UNet) -> Generator[Progress | Notice, None, Anchor]:
+            candidate, agreed = self._open(network), self._unfinished.memory.agreed
+            after = yield from score_phantoms(candidate, phantoms, stage)
+            if agreed is None:
+                return Anchor(base_phantoms=before, candidate_phantoms=after)
+            agreement = yield from measure_agreement(candidate, agreed)
+            return Anchor(base_phantoms=before, candidate_phantoms=after, agreement=agreement, slices=len(agreed))
+
+        return measure
 
     def _open(self, network: UNet) -> Segmenter:
         return Segmenter((network,), self._model.card.preprocessing, self._placement)

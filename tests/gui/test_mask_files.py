@@ -61,7 +61,7 @@ def test_an_image_is_no_mask(tmp_path: Path, mask: np.ndarray, words: str) -> No
 
 
 def ask(window: Window, path: Path) -> LabelDialog:
-    window.dock.files.masks.start(path)
+    window.dock.files.masks.load(path)
     window.wait(lambda: window.dock.files.masks.dialog is not None)
     dialog = window.dock.files.masks.dialog
     assert dialog is not None
@@ -73,7 +73,7 @@ def test_plainly_ours_is_loaded_unasked(shared_window: Window, tmp_path: Path) -
     window = shared_window
     window.open(CINE)
     mask = make_heart({"RV": 1, "MYO": 2, "LV": 3})
-    window.dock.files.masks.start(save(tmp_path, mask))
+    window.dock.files.masks.load(save(tmp_path, mask))
     window.wait(lambda: window.study.mask.data.any())
     assert window.dock.files.masks.dialog is None
     np.testing.assert_array_equal(window.study.mask.data, mask)
@@ -118,7 +118,7 @@ def test_the_likely_preset_needs_one_key_and_the_other_one_click(shared_window: 
 def test_what_is_no_mask_is_said_in_words(shared_window: Window, tmp_path: Path) -> None:
     window = shared_window
     window.open(CINE)
-    window.dock.files.masks.start(save(tmp_path, CINE.images))
+    window.dock.files.masks.load(save(tmp_path, CINE.images))
     window.settle()
     assert "whole numbers" in window.dock._notice_text.text()
     window.dock.workplace.close_study()

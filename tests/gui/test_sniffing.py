@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_napari.gui import contributions
-from glrp_napari.gui.claims import LOOK_AT
+from glrp_napari.gui.sniffing import LOOK_AT
 from glrp_napari.writing.masks import write_images
 from nibabel import Nifti1Image, Nifti2Image
 from npe2 import PluginManager, PluginManifest, read

@@ -1,4 +1,4 @@
-"""What happens off the GUI's thread when a study is opened: reading, hashing, and the copy that jobs read."""
+"""What happens off the GUI's thread when a study or a mask is opened: reading, hashing, and the copy that jobs read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

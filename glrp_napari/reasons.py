@@ -1,0 +1,9 @@
+"""An error as the sentence that a person reads. It knows no command line, job or window."""
+
+EXPECTED = (ValueError, ArithmeticError, IndexError, MemoryError, ModuleNotFoundError, OSError)
+"""What is raised with a sentence for the user; any other error is a mistake in the program."""
+
+
+def explain(error: BaseException) -> str:
+    """The error's own sentence where it was foreseen, else what it is too."""
+    return str(error) if isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
