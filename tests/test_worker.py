@@ -128,7 +128,8 @@ def test_faults_11_27_left_alone_it_leaves_a_checkpoint_and_can_go_on_without_a_
     assert (tmp_path / "unfinished/training.checkpoint").stat().st_size > 0
     (tmp_path / "request.json").write_bytes(m.encode(ask_to_finetune(tiny_model, tmp_path, resume=True)))
     command = [sys.executable, "-m", "glrp_napari.worker", str(tmp_path / "request.json")]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads would wait for each other where something else runs
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120, env=environment)
     assert (tmp_path / "mine-1.json").exists()
     assert not (tmp_path / "unfinished").exists()
 

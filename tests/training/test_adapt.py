@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from glrp_training import adapt as adapting
-from glrp_training import recall, trial
-from glrp_training import score as scoring
+from glrp_training import recall, score, trial
 from glrp_training import slices as slicing
 from glrp_training.adapt import adapt, choose_settings, resume
 from glrp_training.compare import Judged, compare_patients
@@ -237,7 +236,7 @@ def test_between_two_events_little_is_done_so_that_a_cancel_is_heard_soon(
         return make(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Segmenter, "_run", count_slices)
-    for module in (slicing, scoring):
+    for module in (slicing, score):
         monkeypatch.setattr(module, "make_phantom", count_phantoms)
     total = 0
     for event in adapt(library, tiny_model, tmp_path, "mine", CPU, study):

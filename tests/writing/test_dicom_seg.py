@@ -33,7 +33,7 @@ def save_study(folder: Path, shape: files.Cine = SHAPE, enhanced: bool = False, 
     return files.save_all(folder, images)
 
 
-def write_all(folder: Path, mask: Mask, cine: Cine, frames: list[int], algorithm: Algorithm) -> tuple[Path, ...]:
+def write_dicom_seg(folder: Path, mask: Mask, cine: Cine, frames: list[int], algorithm: Algorithm) -> tuple[Path, ...]:
     return tuple(write_phases(folder, mask, cine, frames, algorithm))
 
 
@@ -52,14 +52,14 @@ def cine(tmp_path: Path) -> Cine:
 
 @pytest.fixture
 def segs(cine: Cine, tmp_path: Path) -> tuple[Path, ...]:
-    return write_all(tmp_path / "out", draw_mask(cine), cine, FRAMES, MODEL)
+    return write_dicom_seg(tmp_path / "out", draw_mask(cine), cine, FRAMES, MODEL)
 
 
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_round_trip(enhanced: bool, tmp_path: Path) -> None:
     cine = read_cine(save_study(tmp_path / "study", enhanced=enhanced))
     mask = draw_mask(cine)
-    written = write_all(tmp_path / "out", mask, cine, FRAMES, MODEL)
+    written = write_dicom_seg(tmp_path / "out", mask, cine, FRAMES, MODEL)
     assert [path.name for path in written] == ["study_frame002_seg.dcm", "study_frame000_seg.dcm"]
     assert np.array_equal(read_dicom_seg(written[0], cine)[2], mask[2])
     both = read_dicom_seg(tmp_path / "out", cine)
@@ -78,7 +78,7 @@ def test_slices_in_series_of_their_own(tmp_path: Path) -> None:
         image.save_as(path)
     cine = read_cine(study)
     mask = draw_mask(cine)
-    written = write_all(tmp_path / "out", mask, cine, [3], MODEL)
+    written = write_dicom_seg(tmp_path / "out", mask, cine, [3], MODEL)
     assert np.array_equal(read_dicom_seg(written[0], cine)[3], mask[3])
     series = pydicom.dcmread(written[0]).ReferencedSeriesSequence
     assert [(one.SeriesInstanceUID, len(one.ReferencedInstanceSequence)) for one in series] == [
@@ -93,7 +93,7 @@ def test_plain_pydicom_finds_every_voxel_on_its_image(enhanced: bool, tmp_path: 
     cine = read_cine(study)
     mask = draw_mask(cine)
     sources = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, study.rglob("IM*"))}
-    for t, path in zip(FRAMES, write_all(tmp_path, mask, cine, FRAMES, MODEL), strict=True):
+    for t, path in zip(FRAMES, write_dicom_seg(tmp_path, mask, cine, FRAMES, MODEL), strict=True):
         seg = pydicom.dcmread(path)
         found = np.zeros_like(mask)
         frames = np.reshape(seg.pixel_array, (-1, *mask.shape[2:]))
@@ -137,7 +137,7 @@ def test_nothing_of_the_patient_in_names_or_logs(
     cine = read_cine(study)
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        written = write_all(tmp_path / "out", draw_mask(cine), cine, [0], MODEL)
+        written = write_dicom_seg(tmp_path / "out", draw_mask(cine), cine, [0], MODEL)
     seg = pydicom.dcmread(written[0])
     assert (seg.PatientName, seg.StudyDate) == (name, "")  # the standard asks for the name, so it is there
     told = " ".join([written[0].name, caplog.text, *capfd.readouterr(), *(str(one.message) for one in shown)])
@@ -155,7 +155,7 @@ def test_nothing_of_the_patient_in_names_or_logs(
 )
 def test_unfit_mask_is_refused(change: Callable[[Mask], Mask], found: str, cine: Cine, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=found):
-        write_all(tmp_path / "out", change(draw_mask(cine)), cine, [0], MODEL)
+        write_dicom_seg(tmp_path / "out", change(draw_mask(cine)), cine, [0], MODEL)
     assert not (tmp_path / "out").exists()
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_reads_back_otherwise_is_removed(
 
     monkeypatch.setattr(dicom_seg, "write_atomically", damage)
     with pytest.raises(OSError, match="other voxels than written"):
-        write_all(tmp_path / "out", draw_mask(cine), cine, [0], MODEL)
+        write_dicom_seg(tmp_path / "out", draw_mask(cine), cine, [0], MODEL)
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -182,13 +182,13 @@ def test_images_that_are_not_the_cines_are_refused(
     change: Callable[[Cine], Cine], found: str, cine: Cine, tmp_path: Path
 ) -> None:
     with pytest.raises(ReadError, match=found):
-        write_all(tmp_path / "out", draw_mask(cine), change(cine), [0], MODEL)
+        write_dicom_seg(tmp_path / "out", draw_mask(cine), change(cine), [0], MODEL)
 
 
 def test_images_without_a_frame_of_reference_are_refused(tmp_path: Path) -> None:
     cine = read_cine(files.save_all(tmp_path, files.build_images(SHAPE)))
     with pytest.raises(ReadError, match="no StudyInstanceUID"):
-        write_all(tmp_path / "out", draw_mask(cine), cine, [0], MODEL)
+        write_dicom_seg(tmp_path / "out", draw_mask(cine), cine, [0], MODEL)
 
 
 def _rename_segment(seg: Dataset) -> None:
@@ -268,5 +268,5 @@ def test_sunnybrook(data_dir: Path, tmp_path: Path) -> None:
     mask = np.zeros(cine.images.shape, np.uint8)
     mask[7, 2:9, 100:140, 90:150] = 3
     mask[7, 3, 50:60, 90:95] = 1
-    written = write_all(tmp_path, mask, cine, [7], MODEL)
+    written = write_dicom_seg(tmp_path, mask, cine, [7], MODEL)
     assert np.array_equal(read_dicom_seg(written[0], cine), mask)
