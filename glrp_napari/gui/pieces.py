@@ -28,8 +28,9 @@ QPushButton[role="title"] { font-weight: bold; font-size: 13px; padding: 5px 2px
     background: transparent; border: none; }
 QPushButton[role="title"]:hover { color: #9db8e8; }
 QLabel[role="quiet"] { color: #9a9fa8; }
-QSpinBox[role="small"] { padding: 1px 13px; min-width: 24px; }
-QSpinBox[role="small"]::up-button, QSpinBox[role="small"]::down-button { width: 14px; }
+QRangeSlider[side="lv"] { qproperty-barColor: #e0533d; }
+QRangeSlider[side="rv"] { qproperty-barColor: #2f7fd0; }
+QRangeSlider:focus { border: 1px solid #8fa3c8; border-radius: 4px; }
 QFrame[role="notice"] { border: 1px solid #b98a2e; border-radius: 4px; }
 QFrame[role="notice"] QLabel { padding: 2px; }
 QProgressBar { max-height: 14px; }
