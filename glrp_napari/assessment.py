@@ -4,7 +4,8 @@ The window, the session's file and the report share both, so that the same decis
 to be confused with `reading/`, which reads files. Pure: it knows no files and no windows.
 
 What nobody decided is as found: ED and ES from the volumes, base and apex as `extent.propose_extent` suggests, the
-insertion points from the mask. A frame that holds no label is one that is not segmented.
+insertion points from the mask, height and weight from the file. A frame that holds no label is one that is not
+segmented.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from glrp_napari.cine import Cine, Mask, Positive, Structure, with_heart_rate
+from glrp_napari.cine import Body, Cine, Mask, Positive, Structure, with_heart_rate
 from glrp_napari.curves import VolumeCurve, fit_curve
 from glrp_napari.extent import Extent, Slices, find_apex_first, keep_inside, propose_extent
 from glrp_napari.measure import UNCHOSEN, Function, Phases, find_phases, measure_function, measure_volumes
@@ -23,6 +24,8 @@ from glrp_napari.segments import Insertions, find_insertions
 from glrp_napari.thickness import SegmentThickness, measure_segments
 
 Frame = Annotated[int, Field(ge=0)]
+Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Height in cm or weight in kg; 0 says that it is not known, whatever the file says."""
 Found = TypeVar("Found")
 
 SIDES = ("lv", "rv")
@@ -43,8 +46,8 @@ class Reading(BaseModel):
     lv_slices: dict[Frame, Slices | None] = {}
     rv_slices: dict[Frame, Slices | None] = {}
     insertions: dict[Frame, Insertions] = {}
-    height_cm: Positive | None = None
-    weight_kg: Positive | None = None
+    height_cm: Size | None = None
+    weight_kg: Size | None = None
     sex: Sex | None = None
     age_years: Annotated[float, Field(ge=0)] | None = None
     heart_rate_bpm: Positive | None = None
@@ -55,7 +58,8 @@ class Measurements(BaseModel):
 
     `extents` and `insertions` are those that the numbers rest on at ED and ES, decided or found; `judged` compares with
     the published ranges and is empty without a sex. A curve is None, `segments` is empty, where they are missing.
-    `apex_first` says at which end of the stack the apex lies (None: unknown).
+    `apex_first` says at which end of the stack the apex lies (None: unknown). `bsa_from_file` names what the body
+    surface area takes from the file; the values themselves are personal data and are not among the measurements.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,7 +72,13 @@ class Measurements(BaseModel):
     segments: tuple[SegmentThickness, ...] = ()
     judged: dict[Quantity, Judgement] = {}
     apex_first: bool | None = None
+    bsa_from_file: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def bsa_source(self) -> str:
+        """What the body surface area takes from the file, in words: `height and weight from the file`; else nothing."""
+        return f"{' and '.join(self.bsa_from_file)} from the file" if self.bsa_from_file else ""
 
 
 def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
@@ -85,6 +95,7 @@ def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
     segmented = [t for t, labels in enumerate(mask) if labels.any()]
     phases = settle_phases(cine, mask, reading, segmented, missing)
     extents = settle_extents(cine, mask, reading, phases, segmented)
+    body = settle_body(cine.body, reading)
     function = measure_function(
         mask,
         cine.geometry,
@@ -92,7 +103,7 @@ def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
         timed.rr_ms,
         chosen=phases,
         extents=extents,
-        bsa_m2=_attempt(missing, lambda: _measure_bsa(reading)),
+        bsa_m2=_attempt(missing, lambda: _measure_bsa(body)),
     )
     at_phases = {t: extents[t] for t in phases if t is not None}
     insertions = _settle_insertions(cine, mask, reading, at_phases, missing)
@@ -107,6 +118,7 @@ def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
         segments=segments or (),
         judged=judge_function(function, reading.sex, reading.age_years) if reading.sex else {},
         apex_first=None if phases.ed is None else find_apex_first(mask[phases.ed]),
+        bsa_from_file=_list_from_file(reading) if function.bsa_m2 else (),
         missing=tuple(dict.fromkeys(missing)),
     )
 
@@ -182,10 +194,21 @@ def _blend(ed: Extent, es: Extent, emptied: float) -> Extent:
     return Extent(**sides)
 
 
-def _measure_bsa(reading: Reading) -> float | None:
-    if reading.height_cm is None or reading.weight_kg is None:
+def settle_body(found: Body, reading: Reading) -> Body:
+    """Height and weight as typed, else as `found` in the file."""
+    typed = (reading.height_cm, reading.weight_kg)
+    return Body(*(f if t is None else t or None for t, f in zip(typed, found, strict=True)))
+
+
+def _list_from_file(reading: Reading) -> tuple[str, ...]:
+    typed = {"height": reading.height_cm, "weight": reading.weight_kg}
+    return tuple(name for name, value in typed.items() if value is None)
+
+
+def _measure_bsa(body: Body) -> float | None:
+    if body.height_cm is None or body.weight_kg is None:
         return None
-    return measure_bsa(reading.height_cm, reading.weight_kg)
+    return measure_bsa(body.height_cm, body.weight_kg)
 
 
 def _settle_insertions(

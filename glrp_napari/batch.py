@@ -4,6 +4,7 @@ A study that fails fails alone, with its reason, even if its process dies. It mu
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -19,11 +20,13 @@ import numpy as np
 import torch
 
 from glrp_napari.cine import Cine, Mask
-from glrp_napari.cohort import CohortFrames, Task
+from glrp_napari.cohort import CohortFrames, Task, read_result
 from glrp_napari.device import choose_placement
+from glrp_napari.export import export_report
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Model, find_model
 from glrp_napari.reading import read_cine
+from glrp_napari.reading.masks import read_mask
 from glrp_napari.reading.studies import check_stack
 from glrp_napari.reasons import explain
 from glrp_napari.refine import CrfSettings
@@ -44,12 +47,13 @@ class StudySegmented:
 
 @dataclass(frozen=True)
 class Job:
-    """How the studies of a cohort are segmented; `model` is a name or a weights file."""
+    """How the studies of a cohort are segmented; `model` is a name or a weights file, `report` asks for the PDF too."""
 
     model: str
     frames: CohortFrames = "all"
     crf: CrfSettings | None = None
     device: str = "auto"
+    report: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,19 +96,21 @@ def segment_study(
 
 
 def run_task(task: Task, job: Job) -> Outcome:
-    """Read, segment and write one study of a cohort; its report is written last and so tells that it is done."""
+    """Read, segment and write one study of a cohort; its report is written last and so tells that it is done.
+
+    What was segmented before is not segmented again, when only its PDF is missing.
+    """
     try:
         started = time.monotonic()
         cine = read_cine(task.study)
         check_stack(task.study, cine)
-        read = time.monotonic()
-        model, segmenter = _open(job.model, job.device)
-        seconds = {"read": read - started, "load model": time.monotonic() - read}
-        for event in segment_study(cine, model, segmenter, job.frames, job.crf, seconds):
-            if isinstance(event, StudySegmented):
-                task.result.parent.mkdir(parents=True, exist_ok=True)
-                write_mask(task.mask, event.mask, cine)
-                write_report(task.report, event.report)
+        report = read_result(task)
+        if report is None:
+            mask, report = _segment_task(task, job, cine, time.monotonic() - started)
+        else:
+            mask = read_mask(task.mask, cine)
+        if job.report:
+            list(export_report(task.pages, report, cine, mask))
     except Exception as error:  # the job's border: any error becomes this study's reason
         return Outcome(task, " ".join(explain(error).split()) or type(error).__name__)
     return Outcome(task)
@@ -151,6 +157,19 @@ def run_on_slurm(tasks: Sequence[Task], job: Job, logs: Path, parameters: Mappin
     for one in submitit.helpers.as_completed(jobs):
         died = one.exception()
         yield one.result() if died is None else Outcome(places[one.job_id], _last_line(died))
+
+
+def _segment_task(task: Task, job: Job, cine: Cine, reading_s: float) -> tuple[Mask, StudyReport]:
+    """Segment a study, and write its mask and then its report."""
+    started = time.monotonic()
+    model, segmenter = _open(job.model, job.device)
+    seconds = {"read": reading_s, "load model": time.monotonic() - started}
+    (last,) = deque(segment_study(cine, model, segmenter, job.frames, job.crf, seconds), maxlen=1)
+    assert isinstance(last, StudySegmented)
+    task.result.parent.mkdir(parents=True, exist_ok=True)
+    write_mask(task.mask, last.mask, cine)
+    write_report(task.report, last.report)
+    return last.mask, last.report
 
 
 @lru_cache(maxsize=1)

@@ -4,10 +4,10 @@ Every array is ordered (T, Z, Y, X). This module knows no file format, no toolki
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,17 @@ class Structure(IntEnum):
     RV = 1
     MYO = 2
     LV = 3
+
+
+HEIGHT_CM, WEIGHT_KG = (100.0, 250.0), (25.0, 350.0)
+"""What an adult's height and weight may be, limits included; anything else is taken for a mistake."""
+
+
+class Body(NamedTuple):
+    """Height in cm and weight in kg, None where not known; personal data."""
+
+    height_cm: float | None = None
+    weight_kg: float | None = None
 
 
 class Geometry(BaseModel):
@@ -76,7 +87,8 @@ class Cine:
     """A short-axis cine: images (T, Z, Y, X) as stored, geometry, frame times and source.
 
     `frame_ms` are the times after the R wave in ms, one per frame, or None where the file does not say.
-    `warnings` are sentences for the reader of the study.
+    `warnings` are sentences for the reader of the study. `body` is the patient's as the file has it, and plausible; it
+    is for the body surface area, and goes into no label and no log.
     """
 
     images: NDArray[Any]
@@ -84,6 +96,7 @@ class Cine:
     source: Source
     frame_ms: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
+    body: Body = field(default=Body(), repr=False)
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or 0 in self.images.shape:

@@ -33,8 +33,8 @@ def measure(
     out: Annotated[Path, typer.Option(help="Folder for <study>.json and <study>.csv.")],
     ed: Annotated[int | None, typer.Option(help="Frame of end diastole from 0; else found.")] = None,
     es: Annotated[int | None, typer.Option(help="Frame of end systole from 0; else found.")] = None,
-    height: Annotated[float | None, typer.Option(help="cm, for body surface area.")] = None,
-    weight: Annotated[float | None, typer.Option(help="kg, for body surface area.")] = None,
+    height: Annotated[float | None, typer.Option(help="cm, in place of the file's; 0 uses none.")] = None,
+    weight: Annotated[float | None, typer.Option(help="kg, in place of the file's; 0 uses none.")] = None,
     sex: Annotated[Sex | None, typer.Option(help="For the normal ranges.")] = None,
     age: Annotated[float | None, typer.Option(help="Years, for the normal ranges.")] = None,
     heart_rate: Annotated[float | None, typer.Option(help="Beats a minute, in place of the file's.")] = None,
@@ -55,9 +55,17 @@ def measure(
     if report:
         save_report(out, found, cine, labels, patient)
     console.print(str(found.function), soft_wrap=True)
+    print_body(found)
     for sentence in found.measurements.missing:
         console.print(f"[yellow]{sentence}", soft_wrap=True)
     console.print(f"{out / found.study}.json, {out / found.study}.csv", soft_wrap=True)
+
+
+def print_body(report: StudyReport) -> None:
+    """Say what the body surface area rests on where the file had a part in it."""
+    source, bsa = report.measurements.bsa_source, report.function.bsa_m2
+    if source:
+        console.print(f"Body surface area {bsa:.2f} m²: {source}", soft_wrap=True)
 
 
 def save_report(out: Path, report: StudyReport, cine: Cine, mask: Mask, with_patient: bool) -> None:

@@ -51,6 +51,11 @@ class Task:
         """The report's file, written after the mask."""
         return self.result.with_name(f"{self.result.name}.json")
 
+    @property
+    def pages(self) -> Path:
+        """The report as PDF, written last where it is wanted."""
+        return self.result.with_name(f"{self.result.name}_report.pdf")
+
 
 def plan_cohort(folder: Path, out: Path) -> tuple[Task, ...]:
     """A task for each study in `folder` and below it, its results at the same place below `out`.

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from glrp_napari.cine import HEIGHT_CM, WEIGHT_KG
 from glrp_napari.measure import Function
 
 Verdict = Literal["below", "within", "above"]
@@ -124,10 +125,12 @@ RANGES: tuple[NormalRange, ...] = tuple(
 
 def measure_bsa(height_cm: float, weight_kg: float) -> float:
     """Body surface area in m² (Mosteller, N Engl J Med 317:1098, 1987). Raises ValueError for no adult's figures."""
-    for name, value, low, high in (("height", height_cm, 100, 250), ("weight", weight_kg, 25, 350)):
+    for name, value, unit, (low, high) in (
+        ("height", height_cm, "cm", HEIGHT_CM),
+        ("weight", weight_kg, "kg", WEIGHT_KG),
+    ):
         if not low <= value <= high:
-            unit = "cm" if name == "height" else "kg"
-            raise ValueError(f"{name}: found {value} {unit}, expected {low} to {high} {unit}")
+            raise ValueError(f"{name}: found {value} {unit}, expected {low:.0f} to {high:.0f} {unit}")
     return float((height_cm * weight_kg / 3600) ** 0.5)
 
 

@@ -8,7 +8,8 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from glrp_napari.assessment import SIDES
+from glrp_napari.assessment import SIDES, settle_body
+from glrp_napari.cine import Body
 from glrp_napari.curves import VolumeCurve
 from glrp_napari.measure import Phases
 from glrp_napari.norms import Quantity
@@ -34,12 +35,13 @@ _READING = {
     "lv_slices_es": "The same at ES.",
     "rv_slices_ed": "First and last slice of the RV that count at ED.",
     "rv_slices_es": "The same at ES.",
-    "height_cm": "Height in cm, as typed.",
-    "weight_kg": "Weight in kg, as typed.",
+    "height_cm": "Height in cm, as typed; the file's is not written here.",
+    "weight_kg": "Weight in kg, as typed; the file's is not written here.",
     "sex": "Sex that the normal ranges are of, as typed.",
     "age_years": "Age in years, as typed.",
     "heart_rate_bpm": "Heart rate in beats a minute, typed or from the file.",
     "bsa_m2": "Body surface area in m² (Mosteller).",
+    "bsa_from_file": "What it takes from the file: height, weight; empty where both are typed.",
 }
 _VENTRICLE = {
     "edv_ml": "End-diastolic volume in ml.",
@@ -90,8 +92,10 @@ def summarise(name: str, report: StudyReport) -> dict[str, object]:
         **report.model_dump(include=set(_STUDY)),
         "study": name,
         "frames": len(report.frames),
-        **report.reading.model_dump(include={"height_cm", "weight_kg", "sex", "age_years"}),
+        **report.reading.model_dump(include={"sex", "age_years"}),
+        **settle_body(Body(), report.reading)._asdict(),
         **function.model_dump(exclude={"lv", "rv", "volumes_ml"}),
+        "bsa_from_file": " ".join(found.bsa_from_file),
         **_show_slices(report, Phases(function.ed, function.es)),
         **{f"lv_{key}": value for key, value in function.lv.model_dump().items()},
         **{f"rv_{key}": value for key, value in function.rv.model_dump().items()},

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from glrp_napari.assessment import Reading, measure_reading
-from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure, with_heart_rate
+from glrp_napari.cine import Body, Cine, Geometry, Mask, Source, Structure, with_heart_rate
 from glrp_napari.extent import Extent
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Quantity, Sex
@@ -59,7 +59,7 @@ def test_every_decision_survives_the_session_file_and_unknown_ones_are_refused()
         heart_rate_bpm=61,
     )
     assert Reading.model_validate_json(reading.model_dump_json()) == reading
-    for wrong in ({"base": 3}, {"height_cm": 0}, {"lv_slices": {0: (4, 2)}}, {"lv_slices": {-1: (0, 2)}}):
+    for wrong in ({"base": 3}, {"height_cm": -1}, {"lv_slices": {0: (4, 2)}}, {"lv_slices": {-1: (0, 2)}}):
         with pytest.raises(ValidationError):
             Reading.model_validate(wrong)
 
@@ -103,6 +103,23 @@ def test_body_size_and_heart_rate_are_typed() -> None:
     tiny = measured(height_cm=18, weight_kg=80)
     assert tiny.function.bsa_m2 is None
     assert tiny.missing == ("Height: found 18.0 cm, expected 100 to 250 cm.",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "bsa", "source"),
+    [
+        ({}, 2.0, "height and weight from the file"),
+        ({"height_cm": 125}, 1.667, "weight from the file"),
+        ({"height_cm": 125, "weight_kg": 45}, 1.25, ""),
+        ({"height_cm": 0}, None, ""),
+        ({"weight_kg": 0}, None, ""),
+    ],
+)
+def test_the_files_height_and_weight_stand_until_others_are_typed(
+    typed: dict[str, float], bsa: float | None, source: str
+) -> None:
+    found = measure_reading(replace(CINE, body=Body(180, 80)), MASK, Reading(**typed))
+    assert (found.function.bsa_m2, found.bsa_source) == (bsa, source)
 
 
 @pytest.mark.parametrize(

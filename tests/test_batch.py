@@ -15,6 +15,7 @@ import typer
 from glrp_napari.assessment import Reading
 from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm
 from glrp_napari.cine import Cine, Geometry, Source
+from glrp_napari.cli import segment_command
 from glrp_napari.cli_batch import _parse_parameters, batch
 from glrp_napari.cohort import Task, plan_cohort, read_result, write_tables
 from glrp_napari.measure import Phases
@@ -44,7 +45,7 @@ def save_cohort(folder: Path) -> None:
 
 def run_batch(folder: Path, out: Path, model: Model, **options: Any) -> int:  # noqa: ANN401 - the command's own
     """`glrp batch` with its defaults; the exit code."""
-    defaults = {"workers": 1, "frames": "all", "crf": False, "device": "cpu", "slurm": None}
+    defaults = {"workers": 1, "frames": "all", "crf": False, "device": "cpu", "report": False, "slurm": None}
     try:
         batch(folder, out, model=str(model.weights), **(defaults | options))
     except typer.Exit as stop:
@@ -95,6 +96,32 @@ def test_a_second_run_does_only_what_is_not_done(tiny_model: Model, tmp_path: Pa
     assert read_table(out / "failures.csv") == []
     with pytest.raises(ValueError, match=r"expected those of model tiny .* frames ed-es: choose another folder"):
         run_batch(folder, out, tiny_model, frames="ed-es")
+
+
+def test_pages_are_those_of_glrp_segment_and_come_later_without_segmenting_again(
+    tiny_model: Model, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "cohort", tmp_path / "out"
+    phantom = make_phantom(3, SMALL)
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_images(folder / f"{name}.nii", phantom.cine.images, phantom.cine)
+    (folder / "text.nii").write_text("nothing to see here " * 30)
+    assert run_batch(folder, out, tiny_model) == 1
+    assert not list(out.glob("*.pdf"))
+    before = (out / "a.json").stat().st_mtime_ns
+    assert run_batch(folder, out, tiny_model, report=True) == 1
+    assert {path.name for path in out.glob("*.pdf")} == {"a_report.pdf", "b_report.pdf"}
+    assert (out / "a.json").stat().st_mtime_ns == before
+    segment_command(folder / "a.nii", tmp_path / "alone", model=str(tiny_model.weights), device="cpu", report=True)
+    alone = (tmp_path / "alone/a_report.pdf").read_bytes()
+    assert (out / "a_report.pdf").read_bytes() == alone
+    (out / "b_report.pdf").unlink()
+    written = (out / "a_report.pdf").stat().st_mtime_ns
+    (folder / "text.nii").unlink()
+    assert run_batch(folder, out, tiny_model, report=True) == 0
+    assert (out / "b_report.pdf").read_bytes() == alone
+    assert (out / "a_report.pdf").stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`glrp measure` and what it shares with `glrp segment`: numbers, pages and SEG; and nobody's name in any of them."""
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from matplotlib.text import Text
 from glrp_napari import export
 from glrp_napari.assessment import Reading, measure_reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.cli import label
 from glrp_napari.cli_measure import measure, save_report, save_seg
 from glrp_napari.drawing import pages
 from glrp_napari.norms import Sex
@@ -96,10 +98,12 @@ def test_pages_without_ed_and_es_say_so(phantom: Phantom) -> None:
     assert any("not known: no contours" in text for text in texts)
 
 
-def save_dicom(folder: Path) -> Cine:
+def save_dicom(folder: Path, **tags: str) -> Cine:
     images = files.build_images(files.Cine(slices=4, size=(40, 36)))
     for image in images:
         image.StudyInstanceUID, image.FrameOfReferenceUID = "1.2.3", "1.2.3.9"
+        for keyword, value in tags.items():
+            setattr(image, keyword, value)
     return read_cine(files.save_all(folder, images))
 
 
@@ -131,6 +135,55 @@ def test_load_10_and_case_95_no_name_and_no_date_reaches_any_output_unless_asked
     assert not [text for text in seen if any(word in text.lower() for word in FORBIDDEN)]
     measure(study, tmp_path / "mask.nii.gz", out, report=True, patient=True)
     assert any("canary" in text.lower() for text in list_texts(drawn[1]))
+
+
+def test_the_files_height_and_weight_are_used_and_stand_only_where_they_are_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[Figure, ...]] = []
+    draw = pages.draw_pages
+    monkeypatch.setattr(pages, "draw_pages", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    mask = _save_mask(tmp_path, save_dicom(tmp_path / "study", PatientSize="1.737", PatientWeight="81.3"))
+    out = tmp_path / "out"
+    measure(tmp_path / "study", mask, out, report=True)
+    assert "Body surface area 1.98 m²: height and weight from the file" in capsys.readouterr().out
+    told = StudyReport.model_validate_json((out / "study.json").read_text())
+    assert (told.function.bsa_m2, told.measurements.bsa_from_file) == (1.981, ("height", "weight"))
+    with (out / "study.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["height_cm"], row["weight_kg"], row["bsa_m2"], row["bsa_from_file"]) == (
+        "", "", "1.981", "height weight"
+    )  # fmt: skip
+    files_text = " ".join(path.read_bytes().decode("latin-1") for path in out.glob("study.*"))
+    assert not any(value in files_text for value in ("173.7", "1.737", "81.3"))
+    assert "Body surface area 1.98 m² from the file · heart rate 375/min" in list_texts(drawn[0])
+    assert any("Body surface area: height and weight from the file." in text for text in list_texts(drawn[0]))
+    measure(tmp_path / "study", mask, out, height=125, report=True, patient=True)
+    assert any(
+        text.startswith("Height 125 cm · weight 81 kg · body surface area 1.68 m² from the file")
+        for text in list_texts(drawn[1])
+    )
+    measure(tmp_path / "study", mask, out, weight=0)
+    told = StudyReport.model_validate_json((out / "study.json").read_text())
+    assert (told.function.bsa_m2, told.measurements.bsa_from_file) == (None, ())
+    with (out / "study.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["weight_kg"] == ""
+
+
+def test_no_label_holds_height_or_weight(tmp_path: Path) -> None:
+    cine = save_dicom(tmp_path / "study", PatientSize="1.737", PatientWeight="81.3")
+    label(tmp_path / "study", _save_mask(tmp_path, cine), tmp_path / "library", frames="0")
+    held = [path for path in (tmp_path / "library").rglob("*") if path.is_file()]
+    assert held
+    for path in held:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("latin-1")
+        assert not any(value in text for value in ("173.7", "1.737", "81.3"))
+
+
+def _save_mask(folder: Path, cine: Cine) -> Path:
+    write_mask(folder / "mask.nii.gz", draw_heart(cine), cine)
+    return folder / "mask.nii.gz"
 
 
 def test_a_name_is_asked_of_dicom_only(phantom: Phantom, report: StudyReport, tmp_path: Path) -> None:

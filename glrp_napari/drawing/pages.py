@@ -9,7 +9,8 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glrp_napari.cine import Cine, Mask, Structure
+from glrp_napari.assessment import settle_body
+from glrp_napari.cine import Body, Cine, Mask, Structure
 from glrp_napari.drawing.bullseye import draw_bullseye
 from glrp_napari.drawing.montage import draw_montage
 from glrp_napari.drawing.numbers import HEAD, list_rows, list_sources
@@ -84,14 +85,18 @@ def _make_page(report: StudyReport, patient: Patient | None, number: int) -> Fig
 
 
 def _list_head(report: StudyReport, patient: Patient | None) -> list[str]:
-    """The lines under the title: the patient where asked for, the study by its hash, and what the reader typed."""
+    """The lines under the title: the patient where asked for, the study by its hash, and what the reader typed.
+
+    The file's height and weight are the patient's, and stand with the name only; what follows from them always does.
+    """
     lines = [] if patient is None else [_describe_patient(patient)]
     lines.append(f"Study {report.study_sha256[:12]} · {report.description}")
-    function, reading = report.function, report.reading
+    function, reading, source = report.function, report.reading, report.measurements.bsa_source
+    body = settle_body(patient.body if patient else Body(), reading)
     facts = (
-        ("height {:.0f} cm", reading.height_cm),
-        ("weight {:.0f} kg", reading.weight_kg),
-        ("body surface area {:.2f} m²", function.bsa_m2),
+        ("height {:.0f} cm", body.height_cm),
+        ("weight {:.0f} kg", body.weight_kg),
+        (f"body surface area {{:.2f}} m²{source and ' from the file'}", function.bsa_m2),
         ("{}", reading.sex),
         ("{:.0f} years", reading.age_years),
         ("heart rate {:.0f}/min", function.heart_rate_bpm),
@@ -154,7 +159,9 @@ def _draw_wall(page: Figure, report: StudyReport) -> None:
 
 
 def _write_notes(page: Figure, report: StudyReport) -> None:
-    notes = [*(f"Not measured: {text}" for text in report.measurements.missing), DEFINITIONS, *list_sources(report)]
+    found = report.measurements
+    source = [f"Body surface area: {found.bsa_source}."] if found.bsa_source else []
+    notes = [*(f"Not measured: {text}" for text in found.missing), *source, DEFINITIONS, *list_sources(report)]
     text = "\n".join(fill(note, 165) for note in notes)
     page.text(_LEFT, 0.185, text, fontsize=5.5, color=PAPER.quiet, va="top", linespacing=1.25)
     page.text(_LEFT, 0.062, "Read by  ______________________________", fontsize=_PLAIN, color=PAPER.text)

@@ -42,7 +42,7 @@ def draw_volumes(
     axes.set_xlabel("ms after the R wave" if frame_ms else "frame")
     axes.set_ylabel("ml")
     axes.set_ylim(bottom=0)
-    if axes.lines:
+    if axes.get_legend_handles_labels()[0]:  # the phases' lines are none of these
         axes.legend(loc="lower right", frameon=False, fontsize="small", labelcolor=ink.text)
     style_axes(axes, ink)
 

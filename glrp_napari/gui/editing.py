@@ -213,6 +213,7 @@ def look_at_study(study: OpenStudy) -> StudyShown:
         can_undo=study.history.can_undo,
         can_redo=study.history.can_redo,
         reading=study.reading,
+        body=study.cine.body,
         measured=study.measured,
         phases=study.phases,
     )

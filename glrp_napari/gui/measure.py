@@ -1,15 +1,18 @@
 """The section Measure: the numbers, ED and ES, base and apex of each ventricle, body size, and what opens on demand."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
 
-from glrp_napari.assessment import Measurements, Reading
-from glrp_napari.gui.measure_words import describe_phase, describe_sources, make_table
+from glrp_napari.assessment import settle_body
+from glrp_napari.cine import HEIGHT_CM, WEIGHT_KG
+from glrp_napari.gui.measure_words import describe_body, describe_phase, describe_sources, make_table
 from glrp_napari.gui.pieces import Section, make_button, make_label, make_row
 from glrp_napari.gui.shortcuts import KEYS
+from glrp_napari.gui.slice_range import SliceRange, describe_slices
 from glrp_napari.gui.snapshot import Snapshot, StudyShown
 from glrp_napari.norms import Sex
 
@@ -17,7 +20,6 @@ PHASES = ("ed", "es")
 SIDES = ("lv", "rv")
 NAMES = {"ed": "end-diastole", "es": "end-systole"}
 LOOPS = (("Play: whole cycle", ""), ("Play: ED to ES", "systole"), ("Play: ES to ED", "diastole"))
-END_WIDTH = 58
 BODY = "Height, weight and sex"
 
 
@@ -27,7 +29,7 @@ class MeasureSection(Section):
     go_wanted = Signal(str)
     phase_set = Signal(str)
     loop_chosen = Signal(str)
-    slices_set = Signal(str, str, object)
+    slices_set = Signal(str, str, object, bool)
     body_set = Signal(object)
     undo_wanted = Signal()
     opened = Signal(str)
@@ -41,7 +43,8 @@ class MeasureSection(Section):
         self.table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.column.addWidget(self.table)
         self.phases: dict[str, QLabel] = {}
-        self.ends: dict[tuple[str, str, str], QSpinBox] = {}
+        self.ranges: dict[tuple[str, str], SliceRange] = {}
+        self.numbers: dict[tuple[str, str], QLabel] = {}
         self._add_phases()
         self._add_slices()
         self._add_body()
@@ -73,8 +76,8 @@ class MeasureSection(Section):
         self.missing.setVisible(bool(self.missing.text()))
         if study is not None:
             self._draw_phases(study)
-            self._draw_ends(study)
-            self._draw_body(study.reading, measured)
+            self._draw_slices(study)
+            self._draw_body(study)
 
     def _unfold_once(self, study: StudyShown | None) -> None:
         """Unfold when the first mask comes; later the reader's folding stands."""
@@ -89,22 +92,23 @@ class MeasureSection(Section):
             frame, chosen = getattr(study.phases, phase), getattr(study.reading.phases, phase) is not None
             self.phases[phase].setText(describe_phase(phase.upper(), frame, chosen, measured))
 
-    def _draw_ends(self, study: StudyShown) -> None:
+    def _draw_slices(self, study: StudyShown) -> None:
         measured = study.measured
         apex_first = bool(measured and measured.apex_first)
-        for (side, phase, end), box in self.ends.items():
+        for (side, phase), bar in self.ranges.items():
             frame = getattr(study.phases, phase)
             extent = measured.extents.get(frame) if measured and frame is not None else None
-            slices = getattr(extent, side) if extent else None
-            with QSignalBlocker(box):
-                box.setRange(0, study.slices)
-                box.setValue(slices[(end == "apex") != apex_first] + 1 if slices else 0)
-            box.setEnabled(extent is not None)
+            # What was decided shows at once; the numbers follow.
+            slices = getattr(study.reading, f"{side}_slices").get(frame, getattr(extent, side)) if extent else None
+            bar.setEnabled(extent is not None)
+            bar.show_slices(slices, study.slices, apex_first)
+            self.numbers[side, phase].setText(describe_slices(slices, apex_first) if extent else "–")
 
-    def _draw_body(self, reading: Reading, measured: Measurements | None) -> None:
+    def _draw_body(self, study: StudyShown) -> None:
+        reading, body = study.reading, settle_body(study.body, study.reading)
         values: Mapping[QDoubleSpinBox, float | None] = {
-            self.height_box: reading.height_cm,
-            self.weight_box: reading.weight_kg,
+            self.height_box: body.height_cm,
+            self.weight_box: body.weight_kg,
             self.age_box: reading.age_years,
         }
         for box, value in values.items():
@@ -112,8 +116,11 @@ class MeasureSection(Section):
                 box.setValue(value or 0)
         with QSignalBlocker(self.sex):
             self.sex.setCurrentIndex(self.sex.findData(reading.sex.value if reading.sex else ""))
-        bsa = measured.function.bsa_m2 if measured else None
-        self._body_text = BODY if bsa is None else f"Body surface {bsa:.2f} m²"
+        self.body_source.setText(describe_body(study.body, reading))
+        self.body_source.setVisible(bool(self.body_source.text()))
+        bsa = study.measured.function.bsa_m2 if study.measured else None
+        from_file = ", from the file" if study.measured and study.measured.bsa_from_file else ""
+        self._body_text = BODY if bsa is None else f"Body surface {bsa:.2f} m²{from_file}"
         self._on_body_toggled(self.body_toggle.isChecked())
 
     def _add_phases(self) -> None:
@@ -141,30 +148,24 @@ class MeasureSection(Section):
 
     def _add_slices(self) -> None:
         grid = QGridLayout()
-        grid.setSpacing(3)
-        for column, text in enumerate(("Slices", "LV base", "apex", "RV base", "apex")):
-            grid.addWidget(make_label(text, "quiet"), 0, column)
-        for row, phase in enumerate(PHASES, 1):
-            grid.addWidget(make_label(f"at {phase.upper()}"), row, 0)
-            for column, (side, end) in enumerate(product(SIDES, ("base", "apex")), 1):
-                grid.addWidget(self._make_end(side, phase, end), row, column)
+        grid.setSpacing(4)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(make_label("Slices", "quiet"), 0, 0)
+        base, apex = make_label("base", "quiet"), make_label("apex", "quiet")
+        apex.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        grid.addLayout(make_row(base, apex), 0, 1)
+        for row, (side, phase) in enumerate(product(SIDES, PHASES), 1):
+            bar, numbers = SliceRange(), make_label()
+            bar.setProperty("side", side)
+            bar.setToolTip(
+                f"The {side.upper()}'s slices at {NAMES[phase]}: drag base or apex, or move the base by ← and →, "
+                "the apex with Shift. Slices outside count nothing."
+            )
+            bar.chosen.connect(partial(self.slices_set.emit, side, phase))
+            self.ranges[side, phase], self.numbers[side, phase] = bar, numbers
+            for column, widget in enumerate((make_label(f"{side.upper()} at {phase.upper()}"), bar, numbers)):
+                grid.addWidget(widget, row, column)
         self.column.addLayout(grid)
-
-    def _make_end(self, side: str, phase: str, end: str) -> QSpinBox:
-        box = QSpinBox()
-        box.setSpecialValueText("–")
-        box.setKeyboardTracking(False)
-        box.setProperty("role", "small")
-        box.setFixedWidth(END_WIDTH)
-        box.setToolTip(f"{end.capitalize()} of the {side.upper()} at {NAMES[phase]}; slices outside count nothing")
-        other = "apex" if end == "base" else "base"
-        box.valueChanged.connect(lambda value: self._on_end(side, phase, value, self.ends[side, phase, other].value()))
-        self.ends[side, phase, end] = box
-        return box
-
-    def _on_end(self, side: str, phase: str, value: int, other: int) -> None:
-        """One end was set; 0 stands for no slice at all."""
-        self.slices_set.emit(side, phase, (value - 1, (other or value) - 1) if value else None)
 
     def _add_body(self) -> None:
         self._body_text = BODY
@@ -172,9 +173,12 @@ class MeasureSection(Section):
         self.body_toggle.setFlat(True)
         self.body_toggle.toggled.connect(self._on_body_toggled)
         self.body_box = QWidget()
-        self.height_box = self._make_body_box("height_cm", " cm", 250)
-        self.weight_box = self._make_body_box("weight_kg", " kg", 350)
-        self.age_box = self._make_body_box("age_years", " years", 120)
+        self.height_box = self._make_body_box(" cm", HEIGHT_CM[1])
+        self.height_box.valueChanged.connect(lambda value: self.body_set.emit({"height_cm": value}))
+        self.weight_box = self._make_body_box(" kg", WEIGHT_KG[1])
+        self.weight_box.valueChanged.connect(lambda value: self.body_set.emit({"weight_kg": value}))
+        self.age_box = self._make_body_box(" years", 120)
+        self.age_box.valueChanged.connect(lambda value: self.body_set.emit({"age_years": value or None}))
         self.sex = QComboBox()
         self.sex.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.sex.addItem("–", "")
@@ -188,18 +192,19 @@ class MeasureSection(Section):
         for index, (text, widget) in enumerate(fields):
             grid.addWidget(make_label(text), index // 2, index % 2 * 2)
             grid.addWidget(widget, index // 2, index % 2 * 2 + 1)
+        self.body_source = make_label(role="quiet")
+        grid.addWidget(self.body_source, 2, 0, 1, 4)
         self.body_box.hide()
         self.column.addWidget(self.body_toggle)
         self.column.addWidget(self.body_box)
 
-    def _make_body_box(self, field: str, suffix: str, most: int) -> QDoubleSpinBox:
+    def _make_body_box(self, suffix: str, most: float) -> QDoubleSpinBox:
         box = QDoubleSpinBox()
         box.setDecimals(0)
         box.setRange(0, most)
         box.setSuffix(suffix)
         box.setSpecialValueText("–")
         box.setKeyboardTracking(False)
-        box.valueChanged.connect(lambda value: self.body_set.emit({field: value or None}))
         return box
 
     def _on_body_toggled(self, open_: bool) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from glrp_napari.assessment import Measurements
+from glrp_napari.assessment import Measurements, Reading
+from glrp_napari.cine import Body
 from glrp_napari.curves import VolumeCurve
 from glrp_napari.measure import Function
 from glrp_napari.norms import Judgement
@@ -66,6 +67,13 @@ def describe_phase(name: str, frame: int | None, chosen: bool, measured: bool) -
     if frame is None:
         return f"{name}: not known yet"
     return f"{name}: frame {frame + 1}, " + ("yours" if chosen else "found" if measured else "estimate")
+
+
+def describe_body(found: Body, reading: Reading) -> str:
+    """Which of height and weight the boxes have from the file; empty where none, or where all was typed."""
+    left = {"height": (found.height_cm, reading.height_cm), "weight": (found.weight_kg, reading.weight_kg)}
+    names = [name for name, (there, typed) in left.items() if there is not None and typed is None]
+    return f"From the file: {' and '.join(names)}. What you type stands instead." if names else ""
 
 
 def _list_rates(measurements: Measurements) -> Iterator[str]:

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from glrp_napari.assessment import Measurements, Reading, measure_reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.extent import Slices
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.measure import Phases
@@ -73,25 +74,29 @@ class Measuring(QObject):
         if (study := self._workplace.study) is not None:
             self.decide(phases=study.reading.phases._replace(**{phase: study.place[0]}))
 
-    def set_slices(self, side: Side, phase: Phase, ends: tuple[int, int] | None) -> None:
-        """A ventricle reaches from one of these slices to the other in this phase; None: no slice counts."""
+    def set_slices(self, side: Side, phase: Phase, slices: Slices | None, continues: bool = False) -> None:
+        """A ventricle has these slices, first and last, in this phase; None: no slice counts."""
         study = self._workplace.study
         if study is not None and (frame := getattr(study.phases, phase)) is not None:
             field = f"{side}_slices"
-            self.decide(**{field: getattr(study.reading, field) | {frame: ends and (min(ends), max(ends))}})
+            self.decide(continues, **{field: getattr(study.reading, field) | {frame: slices}})
 
     def set_insertions(self, frame: int, insertions: Insertions) -> None:
         """The RV meets the LV there in this frame."""
         if (study := self._workplace.study) is not None:
             self.decide(insertions=study.reading.insertions | {frame: insertions})
 
-    def decide(self, **decisions: Any) -> None:
-        """Take decisions of the reader by `Reading`'s names; those that change nothing are no step of undo."""
+    def decide(self, continues: bool = False, **decisions: Any) -> None:
+        """Take decisions of the reader by `Reading`'s names; those that change nothing are no step of undo.
+
+        One that `continues` the last is one step of undo with it.
+        """
         if (study := self._workplace.study) is None:
             return
         reading = Reading(**(dict(study.reading) | decisions))
         if reading != study.reading:
-            self._past.append(study.reading)
+            if not (continues and self._past):
+                self._past.append(study.reading)
             self._take(study, reading)
 
     def undo(self) -> None:
@@ -139,6 +144,8 @@ class Measuring(QObject):
         if answer is not None and study is self._workplace.study:
             self._basis = answer.basis
             study.measured = answer.measurements
+            if study.reading != answer.basis[1]:  # as while an end is dragged
+                self._timer.start(0)
             self._workplace.changed.emit()
 
     def _fail(self, error: BaseException) -> None:

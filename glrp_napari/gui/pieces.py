@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from glrp_napari.drawing.palette import COLOURS
 from glrp_napari.gui.words import describe_left
 
 STYLE = """
@@ -29,12 +30,11 @@ QPushButton[role="title"] { font-weight: bold; font-size: 13px; padding: 5px 2px
     background: transparent; border: none; }
 QPushButton[role="title"]:hover { color: #9db8e8; }
 QLabel[role="quiet"] { color: #9a9fa8; }
-QSpinBox[role="small"] { padding: 1px 13px; min-width: 24px; }
-QSpinBox[role="small"]::up-button, QSpinBox[role="small"]::down-button { width: 14px; }
+QRangeSlider:focus { border: 1px solid #8fa3c8; border-radius: 4px; }
 QFrame[role="notice"] { border: 1px solid #b98a2e; border-radius: 4px; }
 QFrame[role="notice"] QLabel { padding: 2px; }
 QProgressBar { max-height: 14px; }
-"""
+""" + "".join(f'QRangeSlider[side="{s.name.lower()}"] {{ qproperty-barColor: {COLOURS[s]}; }}\n' for s in COLOURS)
 
 
 def make_button(text: str, tooltip: str = "", checkable: bool = False) -> QPushButton:

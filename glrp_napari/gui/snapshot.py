@@ -5,6 +5,7 @@ from typing import Literal
 
 from glrp_napari.assessment import Measurements, Reading
 from glrp_napari.autosave import SliceState
+from glrp_napari.cine import Body
 from glrp_napari.comparison import Comparison
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
@@ -14,6 +15,7 @@ from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
 UNDECIDED = Reading()
+UNKNOWN = Body()
 Step = Literal["", "open", "segment", "accept", "finetune"]
 
 
@@ -43,6 +45,7 @@ class StudyShown:
     can_undo: bool = False
     can_redo: bool = False
     reading: Reading = UNDECIDED
+    body: Body = UNKNOWN
     measured: Measurements | None = None
     phases: Phases = UNCHOSEN
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from glrp_napari.cine import Cine, Source
+from glrp_napari.reading.dicom_body import read_body
 from glrp_napari.reading.dicom_headers import Headers, read_headers
 from glrp_napari.reading.dicom_pixels import read_pixels
 from glrp_napari.reading.dicom_series import Candidate, rank_candidates
@@ -42,12 +43,14 @@ def read_dicom(path: Path, series: str | None = None) -> Cine:
     frames, slices = len(stack.phases), len(stack.phases[0])
     pixels = read_pixels([image for phase in stack.phases for image in phase])
     images = pixels.reshape(frames, slices, *pixels.shape[1:])
+    body, absurd = read_body(stack.phases[0][0].file)
     return Cine(
         images=images,
         geometry=stack.geometry,
         source=Source(study_name(path), path, "DICOM", images.shape if frames > 1 else images.shape[1:]),
         frame_ms=stack.frame_ms,
-        warnings=(*headers.warnings, *warnings, *_warn_single(path, candidates), *stack.warnings),
+        warnings=(*headers.warnings, *warnings, *_warn_single(path, candidates), *stack.warnings, *absurd),
+        body=body,
     )
 
 

@@ -107,8 +107,7 @@ def _read_headers(path: Path) -> Headers:
     broken: dict[str, ReadError] = {}
     bare = 0
     for file in _list_files(path):
-        with file.open("rb") as stream:
-            start = stream.read(_HEADER_BYTES)
+        start = read_start(file)
         if not is_dicom(start):
             continue
         bare += start[128:132] != b"DICM"
@@ -122,6 +121,12 @@ def _read_headers(path: Path) -> Headers:
             broken.setdefault(series, error)
     missing = (f"{bare} DICOM file{'s' * (bare > 1)} without the preamble that the standard asks for",) if bare else ()
     return Headers(tuple(images), broken, missing)
+
+
+def read_start(file: Path) -> bytes:
+    """As much of a file as holds the headers."""
+    with file.open("rb") as stream:
+        return stream.read(_HEADER_BYTES)
 
 
 def parse_dicom(file: Path, data: bytes, tags: list[Any]) -> Dataset:

@@ -5,13 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure
+from glrp_napari.assessment import Reading
+from glrp_napari.cine import Body, Cine, Geometry, Mask, Source, Structure
 from glrp_napari.gui import measuring
+from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.measure_words import describe_rates, describe_sources
 from glrp_napari.gui.playback import find_part
+from glrp_napari.gui.slice_range import SliceRange, describe_slices, find_ends, find_slices
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Sex
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from tests.gui.conftest import Window
@@ -46,15 +50,19 @@ def wait_for_numbers(window: Window) -> None:
 @pytest.fixture
 def beating(shared_window: Window) -> Window:
     """A study whose every frame is segmented, measured."""
-    cine, mask = make_beating()
-    study = shared_window.open(cine)
+    open_segmented(shared_window, *make_beating())
+    return shared_window
+
+
+def open_segmented(window: Window, cine: Cine, mask: Mask) -> OpenStudy:
+    study = window.open(cine)
     study.history.begin_run()
     for t in range(FRAMES):
         study.apply_frame(t, mask[t], False)
     study.history.end_run()
-    shared_window.dock.workplace.changed.emit()
-    wait_for_numbers(shared_window)
-    return shared_window
+    window.dock.workplace.changed.emit()
+    wait_for_numbers(window)
+    return study
 
 
 def test_numbers_come_by_themselves_and_follow_a_stroke_and_undo(beating: Window) -> None:
@@ -131,26 +139,117 @@ def test_the_reader_sets_a_phase_and_takes_it_back(beating: Window) -> None:
     assert not section.undo.isEnabled()
 
 
-def test_moving_the_base_moves_the_volume_at_once(beating: Window) -> None:
+def grab(bar: SliceRange, end: int) -> QPoint:
+    """Press on the base (0) or the apex (1); where that is."""
+    place = bar._handleRect(end).center()
+    QTest.mousePress(bar, Qt.MouseButton.LeftButton, pos=place)
+    return place
+
+
+def carry(bar: SliceRange, place: QPoint, slices: int) -> QPoint:
+    """Move the mouse, its button down, by so many slices towards the apex; where it is then."""
+    place = QPoint(place.x() + slices * (bar.width() - 16) // bar.maximum(), place.y())
+    move = QMouseEvent(
+        QEvent.Type.MouseMove, QPointF(place), QPointF(bar.mapToGlobal(place)),
+        Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(bar, move)
+    return place
+
+
+def drag(bar: SliceRange, end: int, *steps: int) -> None:
+    """Drag an end by slices, step by step, and let go."""
+    place = grab(bar, end)
+    for step in steps:
+        place = carry(bar, place, step)
+    QTest.mouseRelease(bar, Qt.MouseButton.LeftButton, pos=place)
+    QApplication.processEvents()
+
+
+def test_dragging_the_base_moves_the_volume_and_is_one_step_to_undo(beating: Window) -> None:
     section, before = beating.dock.measure, beating.study.measured.function
-    box = section.ends["lv", "ed", "base"]
-    apex = section.ends["lv", "ed", "apex"]
-    assert sorted((box.value(), apex.value())) == [1, SLICES]
-    step = 1 if box.value() == 1 else -1
-    box.setValue(box.value() + step)
+    bar, numbers = section.ranges["lv", "ed"], section.numbers["lv", "ed"]
+    assert (bar.value(), numbers.text()) == ((0, SLICES), f"1 – {SLICES}")
+    drag(bar, 0, 1, 1)
+    assert (bar.value(), numbers.text()) == ((2, SLICES), f"3 – {SLICES}")
     wait_for_numbers(beating)
     after = beating.study.measured
-    assert after.function.lv.edv_ml == pytest.approx(before.lv.edv_ml * (SLICES - 1) / SLICES, rel=0.001)
+    assert after.function.lv.edv_ml == pytest.approx(before.lv.edv_ml * (SLICES - 2) / SLICES, rel=0.001)
     assert (after.function.lv.esv_ml, after.function.rv) == (before.lv.esv_ml, before.rv)
-    assert list(beating.study.reading.lv_slices) == [2]
-    assert section.ends["lv", "ed", "base"].value() == box.value()
-    section.ends["rv", "es", "base"].setValue(0)
+    assert beating.study.reading.lv_slices == {2: (2, SLICES - 1)}
+    assert bar.value() == (2, SLICES)
+    drag(bar, 1, -1)
+    assert beating.study.reading.lv_slices == {2: (2, SLICES - 2)}
+    beating.click(section.undo)
+    assert (beating.study.reading.lv_slices, bar.value()) == ({2: (2, SLICES - 1)}, (2, SLICES))
+    beating.click(section.undo)
+    wait_for_numbers(beating)
+    assert (bar.value(), beating.study.measured.function) == ((0, SLICES), before)
+    assert not section.undo.isEnabled()
+
+
+def test_the_volume_follows_while_the_base_is_still_held(beating: Window) -> None:
+    bar, before = beating.dock.measure.ranges["lv", "ed"], beating.study.measured.function.lv
+    place = carry(bar, grab(bar, 0), 1)
+    wait_for_numbers(beating)
+    assert beating.study.measured.function.lv.edv_ml == pytest.approx(before.edv_ml * 5 / 6, rel=0.001)
+    place = carry(bar, place, 1)
+    wait_for_numbers(beating)
+    assert beating.study.measured.function.lv.edv_ml == pytest.approx(before.edv_ml * 4 / 6, rel=0.001)
+    assert bar.isSliderDown()
+    QTest.mouseRelease(bar, Qt.MouseButton.LeftButton, pos=place)
+    assert bar.value() == (2, SLICES)
+
+
+def test_base_and_apex_are_moved_by_keys_and_not_by_the_wheel(beating: Window) -> None:
+    bar = beating.dock.measure.ranges["rv", "es"]
+    assert bar.focusPolicy() == Qt.FocusPolicy.TabFocus
+    for key, modifier, slices in (
+        (Qt.Key.Key_Right, Qt.KeyboardModifier.NoModifier, (1, SLICES - 1)),
+        (Qt.Key.Key_Left, SHIFT, (1, SLICES - 2)),
+        (Qt.Key.Key_Left, Qt.KeyboardModifier.NoModifier, (0, SLICES - 2)),
+        (Qt.Key.Key_Left, Qt.KeyboardModifier.NoModifier, (0, SLICES - 2)),
+        (Qt.Key.Key_Up, Qt.KeyboardModifier.NoModifier, (0, SLICES - 2)),
+    ):
+        QTest.keyClick(bar, key, modifier)
+        assert beating.study.reading.rv_slices == {7: slices}
+    wheel = QWheelEvent(
+        QPointF(5, 5), QPointF(bar.mapToGlobal(QPoint(5, 5))), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(bar, wheel)
+    assert beating.study.reading.rv_slices == {7: (0, SLICES - 2)}
+    for _step in range(3):
+        beating.click(beating.dock.measure.undo)
+    assert beating.study.reading.rv_slices == {}
+
+
+def test_ends_that_meet_count_no_slice(beating: Window) -> None:
+    bar = beating.dock.measure.ranges["rv", "es"]
+    drag(bar, 1, 1 - SLICES, -1)
     wait_for_numbers(beating)
     assert beating.study.reading.rv_slices == {7: None}
     assert beating.study.measured.function.rv.esv_ml == 0
-    assert section.ends["rv", "es", "apex"].value() == 0
-    section.ends["rv", "es", "apex"].setValue(4)
-    assert beating.study.reading.rv_slices == {7: (3, 3)}
+    assert beating.dock.measure.numbers["rv", "es"].text() == "none"
+    QTest.keyClick(bar, Qt.Key.Key_Right, SHIFT)
+    assert beating.study.reading.rv_slices == {7: (0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("slices", "apex_first", "ends", "words"),
+    [
+        ((1, 9), False, (1, 10), "2 – 10"),
+        ((1, 9), True, (2, 11), "10 – 2"),
+        ((0, 0), True, (11, 12), "1 – 1"),
+        (None, True, (0, 0), "none"),
+    ],
+)
+def test_the_base_is_on_the_left_whichever_way_the_stack_goes(
+    slices: tuple[int, int] | None, apex_first: bool, ends: tuple[int, int], words: str
+) -> None:
+    assert find_ends(slices, 12, apex_first) == ends
+    assert find_slices(ends, 12, apex_first) == slices
+    assert describe_slices(slices, apex_first) == words
 
 
 def test_body_size_gives_indexed_values_and_ranges(beating: Window) -> None:
@@ -167,6 +266,28 @@ def test_body_size_gives_indexed_values_and_ranges(beating: Window) -> None:
     assert "48–68" in section.table.text()
     assert "UK Biobank" in section.table.toolTip()
     assert describe_sources(beating.study.measured) == section.table.toolTip()
+
+
+def test_height_and_weight_of_the_file_fill_the_boxes_until_others_are_typed(beating: Window) -> None:
+    section = beating.dock.measure
+    cine, mask = make_beating()
+    study = open_segmented(beating, replace(cine, body=Body(180.0, 80.0)), mask)
+    assert (section.height_box.value(), section.weight_box.value()) == (180, 80)
+    assert section.body_toggle.text().startswith("Body surface 2.00 m², from the file")
+    assert section.body_source.text() == "From the file: height and weight. What you type stands instead."
+    assert study.reading == Reading()
+    section.weight_box.setValue(45)
+    wait_for_numbers(beating)
+    assert section.body_source.text() == "From the file: height. What you type stands instead."
+    assert section.body_toggle.text().startswith("Body surface 1.50 m², from the file")
+    section.height_box.setValue(0)
+    wait_for_numbers(beating)
+    assert (section.height_box.value(), section.body_source.text()) == (0, "")
+    assert study.measured.function.bsa_m2 is None
+    for _step in range(2):
+        beating.click(section.undo)
+    wait_for_numbers(beating)
+    assert (study.reading, study.measured.function.bsa_m2) == (Reading(), 2.0)
 
 
 def test_a_run_under_way_is_not_measured(beating: Window) -> None:

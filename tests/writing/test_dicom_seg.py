@@ -1,4 +1,4 @@
-"""DICOM SEG, written and read back, and read by two readers that are not ours: plain pydicom and highdicom."""
+"""DICOM SEG, written and read back, and read by readers that are not ours: plain pydicom, SimpleITK and highdicom."""
 
 import logging
 import warnings
@@ -11,6 +11,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -105,6 +106,65 @@ def test_plain_pydicom_finds_every_voxel_on_its_image(enhanced: bool, tmp_path: 
             found[corner // 1000, corner // 100 % 10] += pixels * np.uint8(number)
         assert np.array_equal(found[t], mask[t])
         assert not np.delete(found, t, axis=0).any()
+
+
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_plain_pydicom_finds_every_frame_where_its_image_lies(enhanced: bool, tmp_path: Path) -> None:
+    """Position, orientation, pixel spacing and frame of reference; and what each segment's number stands for."""
+    study = save_study(tmp_path / "study", enhanced=enhanced)
+    cine = read_cine(study)
+    sources = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, study.rglob("IM*"))}
+    (path,) = write_dicom_seg(tmp_path, draw_mask(cine), cine, [2], MODEL)
+    seg = pydicom.dcmread(path)
+    assert {int(s.SegmentNumber): s.SegmentLabel for s in seg.SegmentSequence} == {1: "RV", 2: "MYO", 3: "LV"}
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    spacing = shared.PixelMeasuresSequence[0].PixelSpacing
+    cosines = shared.PlaneOrientationSequence[0].ImageOrientationPatient
+    listed = {i.ReferencedSOPInstanceUID for s in seg.ReferencedSeriesSequence for i in s.ReferencedInstanceSequence}
+    referred = set()
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        reference = groups.DerivationImageSequence[0].SourceImageSequence[0]
+        image = sources[reference.ReferencedSOPInstanceUID]
+        referred.add(reference.ReferencedSOPInstanceUID)
+        position = groups.PlanePositionSequence[0].ImagePositionPatient
+        assert (position, spacing, cosines) == _locate(image, int(reference.get("ReferencedFrameNumber", 0)))
+        assert (seg.FrameOfReferenceUID, seg.StudyInstanceUID) == (image.FrameOfReferenceUID, image.StudyInstanceUID)
+        assert reference.ReferencedSOPClassUID == image.SOPClassUID
+    assert referred <= listed
+    assert len(listed) == (1 if enhanced else SHAPE.slices)  # an empty slice's image is listed too
+
+
+def _locate(image: Dataset, frame: int) -> tuple[Any, Any, Any]:
+    """Position, pixel spacing and orientation of an image, or of a frame (from 1) of an enhanced one."""
+    if frame == 0:
+        return image.ImagePositionPatient, image.PixelSpacing, image.ImageOrientationPatient
+    shared = image.SharedFunctionalGroupsSequence[0]
+    place = image.PerFrameFunctionalGroupsSequence[frame - 1].PlanePositionSequence[0]
+    return (
+        place.ImagePositionPatient,
+        shared.PixelMeasuresSequence[0].PixelSpacing,
+        shared.PlaneOrientationSequence[0].ImageOrientationPatient,
+    )
+
+
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_simpleitk_reads_the_same_voxels(enhanced: bool, tmp_path: Path) -> None:
+    """ITK unpacks whole bytes of bits only, so the images have a multiple of 8 pixels, as real ones do."""
+    cine = read_cine(save_study(tmp_path / "study", files.Cine(slices=4, size=(8, 5)), enhanced))
+    mask = draw_mask(cine)
+    (path,) = write_dicom_seg(tmp_path, mask, cine, [2], MODEL)
+    seg = pydicom.dcmread(path, stop_before_pixels=True)
+    image = SimpleITK.ReadImage(path)
+    found = np.zeros_like(mask[2])
+    for plane, groups in zip(SimpleITK.GetArrayFromImage(image), seg.PerFrameFunctionalGroupsSequence, strict=True):
+        position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        z = (position - cine.geometry.origin_mm) @ cine.geometry.axes[0] / cine.geometry.spacing_mm[0]
+        found[round(z)] += (plane > 0) * np.uint8(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+    assert np.array_equal(found, mask[2])
+    first = seg.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient
+    assert image.GetOrigin() == pytest.approx([float(value) for value in first])
+    directions = np.reshape(image.GetDirection(), (3, 3)).T[:2]
+    assert np.allclose(directions, [cine.geometry.axes[2], cine.geometry.axes[1]])
 
 
 def test_highdicom_reads_it_by_source_instance(cine: Cine, segs: tuple[Path, ...], tmp_path: Path) -> None:
