@@ -43,6 +43,7 @@ class OpenStudy:
 
     def __init__(self, loaded: Loaded, image: Image, viewer: ViewerModel) -> None:
         self.loaded = loaded
+        self.drafts = loaded.drafts
         self.cine: Cine = loaded.cine
         self.image = image
         self.viewer = viewer

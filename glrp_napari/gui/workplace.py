@@ -251,9 +251,9 @@ class Workplace(QObject):
 
     def _on_loaded(self, loaded: Loaded, layer: Image | None) -> None:
         before = self.study
-        if before is not None and before.loaded.hash == loaded.hash and before.states.any() and not self.now.draft_from:
+        if before is not None and before.loaded.hash == loaded.hash and before.states.any():
             kept = replace(before.draft("", closed=True), predicted=before.list_answers())
-            loaded = replace(loaded, draft=kept)  # the one on disk is older
+            loaded = replace(loaded, drafts=before.drafts, closed=kept)  # the one on disk is older
         self.close_study()
         image = layer or Image(loaded.cine.images, **image_options(loaded.cine))
         self.study = OpenStudy(loaded, image, self.viewer)
@@ -266,8 +266,7 @@ class Workplace(QObject):
         orient_viewer(self.viewer, loaded.cine)
         self.study.go(0, loaded.cine.images.shape[1] // 2)
         self.jobs.prepare()
-        offered = loaded.draft is not None and not loaded.draft.closed
-        self.update(opening=False, draft_from=loaded.draft.saved_at if offered else "", model_changed=False)
+        self.update(opening=False, model_changed=False)
         self.opened.emit(self.study)
 
     def _on_open_failed(self, error: Exception) -> None:
