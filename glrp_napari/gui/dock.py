@@ -179,6 +179,7 @@ class CardiacDock(QWidget):
     def _connect_work(self) -> None:
         self.segment.wanted.connect(self.segmenting.start)
         self.segment.model_chosen.connect(self.workplace.choose_model)
+        self.segment.options_chosen.connect(self.workplace.choose_options)
         self.segmenting.began.connect(lambda: self.segment.progress.begin("Starting…"))
         self.segmenting.advanced.connect(self.segment.progress.advance)
         self.slice_map.chosen.connect(self._on_place_chosen)

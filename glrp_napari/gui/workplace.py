@@ -27,7 +27,7 @@ from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import NEWER
 from glrp_napari.library import Label, Survey, accept_slices, remove_label, survey_labels
 from glrp_napari.models import Model, list_models
-from glrp_napari.session import Session
+from glrp_napari.session import SegmentOptions, Session
 from glrp_napari.writing.folders import check_folder
 from glrp_napari.writing.masks import write_mask
 
@@ -58,8 +58,7 @@ class Workplace(QObject):
         viewer.layers.events.inserted.connect(self._on_layer_inserted)
         viewer.layers.events.removed.connect(self._on_layer_removed)
         self.keeping.changed.connect(lambda why, ended: self.update(read_only=why, can_take_over=ended))
-        self.keeping.claim(session.labels)
-        self.list_session()
+        self._enter_session()
 
     @property
     def scratch(self) -> Scratch:
@@ -90,10 +89,9 @@ class Workplace(QObject):
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
         fresh = {"model": "", "candidate": "", "replaced": "", "comparison": None, "outcome": "", "new_labels": 0}
-        self.update(session=Session(folder), **fresh)
+        self.update(session=Session(folder), options=SegmentOptions(), **fresh)
         self._scratches.append(Scratch(self.now.session.scratch))
-        self.keeping.claim(self.now.session.labels)
-        self.list_session()
+        self._enter_session()
         self.session_changed.emit()
 
     def try_session(self, folder: Path, taken: Callable[[], None]) -> None:
@@ -120,12 +118,24 @@ class Workplace(QObject):
         self.writers.run(session.unfinished.exists, lambda found: self.update(unfinished=found), self.tell)
         self.writers.run(lambda: survey_labels(session.labels), self._on_surveyed, self.tell)
 
+    def _enter_session(self) -> None:
+        session = self.now.session
+        self.keeping.claim(session.labels)
+        self.writers.run(session.read_options, lambda options: self.update(options=options), self.tell)
+        self.list_session()
+
     def choose_model(self, name: str) -> None:
         """Segment with this model from now on, also after a restart."""
         session = self.now.session
         self.writers.run(lambda: session.remember_model(name), lambda _none: None, self.tell)
         changed = self.study is not None and self.study.segmented_by not in (None, name)
         self.update(model=name, model_changed=changed)
+
+    def choose_options(self, options: SegmentOptions) -> None:
+        """Segment so from now on, also after a restart."""
+        session = self.now.session
+        self.writers.run(lambda: session.remember_options(options), lambda _none: None, self.tell)
+        self.update(options=options)
 
     def find_model(self) -> Model | None:
         """The chosen model."""
