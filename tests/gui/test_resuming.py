@@ -86,6 +86,7 @@ def test_fault_1_what_a_crash_left_is_offered_over_the_study_as_it_was_closed(
     close(window)
     study = window.open(cine)
     study.mask.paint((0, 2, 20, 20), 1)
+    study.reading = READING
     window.dock.drafting.save()
     window.settle()
     folder = window.dock.workplace.now.session.drafts
@@ -100,9 +101,9 @@ def test_fault_1_what_a_crash_left_is_offered_over_the_study_as_it_was_closed(
     assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20]) == (3, 0)
     window.click(window.dock.study.restore)
     window.settle()
-    assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20]) == (3, 1)
+    assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20], study.reading) == (3, 1, READING)
     window.dock.correcting.do("undo")
-    assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20]) == (3, 0)
+    assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20], study.reading) == (3, 0, Reading())
     close(window)
 
 
