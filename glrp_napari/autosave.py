@@ -1,15 +1,12 @@
 """Drafts: a study's mask, states, decisions and view, so that a crash costs seconds and closing costs nothing.
 
-Work that goes on is written to two slots a study in turn, to be offered after a crash; what a study was when it was
-closed goes to two others, to be taken up without asking, and ends the first two. A slot is a mask file, one of what the
-model had answered where a person went on from that, and a record that is written last, names their hashes and alone
-makes the slot count. So a crash, or a damaged newest draft, leaves the one before. A draft that is offered and not
-answered is set aside in a slot of its own, where later ones do not reach it. Knows no window.
+A slot is a mask file, one of what the model had answered where a person went on from that, and a record that is written
+last, names their hashes and alone makes the slot count. So a crash, or a damaged newest draft, leaves the one before.
+Knows no window.
 """
 
 import hashlib
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -26,7 +23,7 @@ from glrp_napari.reading.masks import read_mask
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_mask
 
-SLOTS, CLOSED_SLOTS = "ab", "cd"
+RECORD, MASK, PREDICTED = ".json", ".nii.gz", ".model.nii.gz"
 
 
 class SliceState(IntEnum):
@@ -44,14 +41,14 @@ class Draft:
     """A mask (T, Z, Y, X) with the states (T, Z) of its slices, and the time it was saved, as ISO 8601.
 
     `reading` are the reader's decisions, `view` the frame and slice on screen, `model` what segmented it; `closed` says
-    that the study was closed in good order. `counter` orders a study's drafts on disk; 0 is one not loaded from there.
+    that the study was closed in good order. `slot` is where it was loaded from, empty for one that was not.
     `predicted` is the model's last answer (Y, X) for slices (t, z) that a person changed or accepted.
     """
 
     mask: Mask
     states: NDArray[np.uint8]
     saved_at: str
-    counter: int = 0
+    slot: str = ""
     reading: Reading = field(default_factory=Reading)
     view: tuple[int, int] | None = None
     model: str | None = None
@@ -59,7 +56,9 @@ class Draft:
     predicted: Mapping[tuple[int, int], Mask] = field(default_factory=dict)
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """What a slot's file says of its draft; `counter` orders a study's drafts, whatever the clock does."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: Literal[1, 2] = 2
@@ -76,79 +75,97 @@ class _Record(BaseModel):
     predicted_sha256: str | None = None
 
 
-def save_draft(folder: Path, study: str, cine: Cine, draft: Draft) -> None:
-    """Write a draft over the older of the study's two slots of its kind. `study` is the cine's hash."""
-    records = _read_records(folder, study)
-    counter = 1 + max((record.counter for record in records.values()), default=0)
-    slots = CLOSED_SLOTS if draft.closed else SLOTS
-    slot = min(slots, key=lambda name: records[name].counter if name in records else -1)
-    mask_path = _mask_path(folder, study, slot)
-    folder.mkdir(parents=True, exist_ok=True)
-    _record_path(folder, study, slot).unlink(missing_ok=True)
-    write_mask(mask_path, draft.mask, cine)
-    states = tuple(tuple(SliceState(value) for value in row) for row in draft.states.tolist())
-    record = _Record(
-        study=study,
-        counter=counter,
-        saved_at=draft.saved_at,
-        states=states,
-        mask_sha256=_hash_file(mask_path),
-        reading=draft.reading,
-        view=draft.view,
-        model=draft.model,
-        closed=draft.closed,
-        predicted=tuple(draft.predicted),
-        predicted_sha256=_write_predicted(_predicted_path(folder, study, slot), cine, draft),
-    )
-    write_atomically(_record_path(folder, study, slot), record.model_dump_json().encode() + b"\n")
-    if draft.closed:
-        _remove_slots(folder, study, SLOTS)
+class Slots:
+    """The slots of one study, by the cine's hash, in a folder."""
+
+    def __init__(self, folder: Path, study: str) -> None:
+        self._folder, self._study = folder, study
+
+    def write(self, slots: Iterable[str], cine: Cine, draft: Draft) -> int:
+        """Write a draft over the older of these slots; returns its counter."""
+        records = self.read()
+        slot = min(slots, key=lambda name: records[name].counter if name in records else -1)
+        self._path(slot, RECORD).unlink(missing_ok=True)
+        write_mask(self._path(slot, MASK), draft.mask, cine)
+        states = tuple(tuple(SliceState(value) for value in row) for row in draft.states.tolist())
+        record = Record(
+            study=self._study,
+            counter=1 + find_newest(records),
+            saved_at=draft.saved_at,
+            states=states,
+            mask_sha256=_hash_file(self._path(slot, MASK)),
+            reading=draft.reading,
+            view=draft.view,
+            model=draft.model,
+            closed=draft.closed,
+            predicted=tuple(draft.predicted),
+            predicted_sha256=_write_predicted(self._path(slot, PREDICTED), cine, draft),
+        )
+        self.write_record(slot, record)
+        return record.counter
+
+    def write_record(self, slot: str, record: Record) -> None:
+        """Make a slot count, or say anew what lies in it."""
+        write_atomically(self._path(slot, RECORD), record.model_dump_json().encode() + b"\n")
+
+    def read(self) -> dict[str, Record]:
+        """The slots that count, and their records; a damaged record is passed over."""
+        records = {}
+        for path in self._folder.glob(f"{self._study[:12]}-*{RECORD}"):
+            try:
+                record = Record.model_validate_json(path.read_bytes())
+            except (OSError, ValidationError):
+                continue
+            if record.study == self._study:
+                records[path.name.removesuffix(RECORD).partition("-")[2]] = record
+        return records
+
+    def load_newest(self, records: Mapping[str, Record], cine: Cine) -> Draft | None:
+        """The newest intact draft of these slots, or None."""
+        newest_first = sorted(records, key=lambda slot: -records[slot].counter)
+        loaded = (self._load(slot, records[slot], cine) for slot in newest_first)
+        return next((draft for draft in loaded if draft is not None), None)
+
+    def _load(self, slot: str, record: Record, cine: Cine) -> Draft | None:
+        states, path = np.array(record.states, dtype=np.uint8), self._path(slot, MASK)
+        try:
+            if states.shape != cine.images.shape[:2] or _hash_file(path) != record.mask_sha256:
+                return None
+            return Draft(
+                mask=read_mask(path, cine),
+                states=states,
+                saved_at=record.saved_at,
+                slot=slot,
+                reading=record.reading,
+                view=record.view,
+                model=record.model,
+                closed=record.closed,
+                predicted=_load_predicted(self._path(slot, PREDICTED), record, cine),
+            )
+        except (ReadError, OSError):
+            return None
+
+    def remove(self, slots: Collection[str]) -> None:
+        """Remove what is in these slots: the records first."""
+        for kind in (RECORD, MASK, PREDICTED):
+            for slot in slots:
+                self._path(slot, kind).unlink(missing_ok=True)
+
+    def _path(self, slot: str, kind: str) -> Path:
+        return self._folder / f"{self._study[:12]}-{slot}{kind}"
 
 
-def load_draft(folder: Path, study: str, cine: Cine, closed: bool = False) -> Draft | None:
-    """A study's newest intact draft, set aside or not, or None. A damaged one is passed over for the one before.
-
-    With `closed` only those of a study that was closed in good order.
-    """
-    records = {slot: r for slot, r in _read_records(folder, study).items() if r.closed or not closed}
-    for slot in sorted(records, key=lambda name: -records[name].counter):
-        if (draft := _load_slot(folder, slot, records[slot], cine)) is not None:
-            return draft
-    return None
+def find_newest(records: Mapping[str, Record]) -> int:
+    """The highest counter, 0 where there is none."""
+    return max((record.counter for record in records.values()), default=0)
 
 
-def discard_draft(folder: Path, study: str) -> None:
-    """Remove a study's drafts, but not one that was set aside or closed: the records first."""
-    _remove_slots(folder, study, SLOTS)
-
-
-def set_aside(folder: Path, study: str, draft: Draft) -> None:
-    """Keep a loaded draft in a slot of its own. A crash on the way leaves it in one slot or in both."""
-    for slot, record in _read_records(folder, study).items():
-        if slot in SLOTS and record.counter == draft.counter:
-            kept = _name_kept(draft)
-            shutil.copyfile(_mask_path(folder, study, slot), _mask_path(folder, study, kept))
-            if record.predicted_sha256 is not None:
-                shutil.copyfile(_predicted_path(folder, study, slot), _predicted_path(folder, study, kept))
-            write_atomically(_record_path(folder, study, kept), record.model_dump_json().encode() + b"\n")
-            _remove_slots(folder, study, slot)
-
-
-def discard_up_to(folder: Path, study: str, draft: Draft) -> None:
-    """Remove a loaded draft, set aside or not, and the one it came after; later ones stay."""
-    old = [slot for slot, record in _read_records(folder, study).items() if record.counter <= draft.counter]
-    _remove_slots(folder, study, [_name_kept(draft), *(slot for slot in old if slot in SLOTS)])
-
-
-def _remove_slots(folder: Path, study: str, slots: Iterable[str]) -> None:
-    names = list(slots)
-    for path in (_record_path, _mask_path, _predicted_path):
-        for slot in names:
-            path(folder, study, slot).unlink(missing_ok=True)
-
-
-def _name_kept(draft: Draft) -> str:
-    return f"kept{draft.counter}"
+def digest_work(draft: Draft) -> str:
+    """The work in a draft, in short: all but when it was saved and what was on screen."""
+    digest = hashlib.sha256(np.ascontiguousarray(draft.mask).data)
+    for part in (draft.states.tobytes(), draft.reading.model_dump_json().encode(), (draft.model or "").encode()):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _write_predicted(path: Path, cine: Cine, draft: Draft) -> str | None:
@@ -163,27 +180,7 @@ def _write_predicted(path: Path, cine: Cine, draft: Draft) -> str | None:
     return _hash_file(path)
 
 
-def _load_slot(folder: Path, slot: str, record: _Record, cine: Cine) -> Draft | None:
-    states, path = np.array(record.states, dtype=np.uint8), _mask_path(folder, record.study, slot)
-    try:
-        if states.shape != cine.images.shape[:2] or _hash_file(path) != record.mask_sha256:
-            return None
-        return Draft(
-            mask=read_mask(path, cine),
-            states=states,
-            saved_at=record.saved_at,
-            counter=record.counter,
-            reading=record.reading,
-            view=record.view,
-            model=record.model,
-            closed=record.closed,
-            predicted=_load_predicted(_predicted_path(folder, record.study, slot), record, cine),
-        )
-    except (ReadError, OSError):
-        return None
-
-
-def _load_predicted(path: Path, record: _Record, cine: Cine) -> dict[tuple[int, int], Mask]:
+def _load_predicted(path: Path, record: Record, cine: Cine) -> dict[tuple[int, int], Mask]:
     """What the model had answered; nothing where its file is damaged, for the person's work does not depend on it."""
     if record.predicted_sha256 is None or not path.exists() or _hash_file(path) != record.predicted_sha256:
         return {}
@@ -191,30 +188,5 @@ def _load_predicted(path: Path, record: _Record, cine: Cine) -> dict[tuple[int, 
     return {place: mask[place] for place in record.predicted}
 
 
-def _read_records(folder: Path, study: str) -> dict[str, _Record]:
-    records = {}
-    for path in folder.glob(f"{study[:12]}-*.json"):
-        slot = path.stem.partition("-")[2]
-        try:
-            record = _Record.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue
-        if record.study == study:
-            records[slot] = record
-    return records
-
-
 def _hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _record_path(folder: Path, study: str, slot: str) -> Path:
-    return folder / f"{study[:12]}-{slot}.json"
-
-
-def _mask_path(folder: Path, study: str, slot: str) -> Path:
-    return folder / f"{study[:12]}-{slot}.nii.gz"
-
-
-def _predicted_path(folder: Path, study: str, slot: str) -> Path:
-    return folder / f"{study[:12]}-{slot}.model.nii.gz"

@@ -5,6 +5,7 @@ The window and the command line ask here, so that both work in the folder that w
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,7 +18,16 @@ the lock that is held while one is worked on."""
 
 
 class SettingsError(ValueError):
-    """The settings file cannot be read; says which file, what was found and what was expected."""
+    """A file of settings cannot be read; says which file, what was found and what was expected."""
+
+
+class SegmentOptions(BaseModel):
+    """How studies are segmented, as it was chosen last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crf: bool = False
+    device: Literal["auto", "cpu"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -53,9 +63,28 @@ class Session:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._model_in_use, f"{name}\n".encode())
 
+    def read_options(self) -> SegmentOptions:
+        """The options as they were chosen last. Raises SettingsError where their file is damaged."""
+        try:
+            return SegmentOptions.model_validate_json(self._options.read_bytes())
+        except FileNotFoundError:
+            return SegmentOptions()
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise SettingsError(f"{self._options}: {reason}, expected options; choose them anew") from None
+
+    def remember_options(self, options: SegmentOptions) -> None:
+        """Segment so from now on. Raises OSError where the folder cannot be written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._options, options.model_dump_json(indent=2).encode() + b"\n")
+
     @property
     def _model_in_use(self) -> Path:
         return self.folder / "model-in-use.txt"
+
+    @property
+    def _options(self) -> Path:
+        return self.folder / "segment-options.json"
 
     @property
     def drafts(self) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glrp_napari.autosave import Draft, SliceState, discard_draft, discard_up_to, load_draft, save_draft, set_aside
+from glrp_napari.autosave import Draft, SliceState, Slots
 from glrp_napari.cine import Cine, Geometry, Source, hash_study
 
 
@@ -24,12 +24,20 @@ def draft(value: int) -> Draft:
     return Draft(mask, states, f"2024-05-0{value}T10:00:00+00:00")
 
 
+def save(folder: Path, cine: Cine, draft: Draft) -> None:
+    Slots(folder, hash_study(cine)).write("ab", cine, draft)
+
+
+def load(folder: Path, cine: Cine, study: str = "") -> Draft | None:
+    slots = Slots(folder, study or hash_study(cine))
+    return slots.load_newest(slots.read(), cine)
+
+
 def test_what_was_saved_comes_back(tmp_path: Path, cine: Cine) -> None:
-    study = hash_study(cine)
-    assert load_draft(tmp_path, study, cine) is None
+    assert load(tmp_path, cine) is None
     for value in (1, 2, 3, 1):
-        save_draft(tmp_path, study, cine, draft(value))
-        found = load_draft(tmp_path, study, cine)
+        save(tmp_path, cine, draft(value))
+        found = load(tmp_path, cine)
         assert found is not None
         np.testing.assert_array_equal(found.mask, draft(value).mask)
         np.testing.assert_array_equal(found.states, draft(value).states)
@@ -39,10 +47,9 @@ def test_what_was_saved_comes_back(tmp_path: Path, cine: Cine) -> None:
 
 @pytest.mark.parametrize("damage", ["cut mask", "other mask", "no mask", "cut record", "empty record"])
 def test_fault_29_a_damaged_newest_draft_gives_the_one_before(tmp_path: Path, cine: Cine, damage: str) -> None:
-    study = hash_study(cine)
-    save_draft(tmp_path, study, cine, draft(1))
+    save(tmp_path, cine, draft(1))
     first = set(tmp_path.iterdir())
-    save_draft(tmp_path, study, cine, draft(2))
+    save(tmp_path, cine, draft(2))
     newest = {path.suffix: path for path in set(tmp_path.iterdir()) - first}
     mask, record = newest[".gz"], newest[".json"]
     match damage:
@@ -56,7 +63,7 @@ def test_fault_29_a_damaged_newest_draft_gives_the_one_before(tmp_path: Path, ci
             record.write_bytes(record.read_bytes()[:40])
         case "empty record":
             record.write_bytes(b"")
-    found = load_draft(tmp_path, study, cine)
+    found = load(tmp_path, cine)
     assert found is not None
     assert found.mask.max() == 1
 
@@ -64,54 +71,42 @@ def test_fault_29_a_damaged_newest_draft_gives_the_one_before(tmp_path: Path, ci
 def test_fault_2_a_crash_between_mask_and_record_gives_the_one_before(
     tmp_path: Path, cine: Cine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = hash_study(cine)
     for value in (1, 2):
-        save_draft(tmp_path, study, cine, draft(value))
+        save(tmp_path, cine, draft(value))
 
     def crash(*_args: object) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr("glrp_napari.autosave.write_atomically", crash)
     with pytest.raises(OSError, match="No space left"):
-        save_draft(tmp_path, study, cine, draft(3))
-    found = load_draft(tmp_path, study, cine)
+        save(tmp_path, cine, draft(3))
+    found = load(tmp_path, cine)
     assert found is not None
     assert found.mask.max() == 2
 
 
-def test_another_study_has_no_draft_and_discarding_takes_it_away(tmp_path: Path, cine: Cine) -> None:
-    study = hash_study(cine)
-    save_draft(tmp_path, study, cine, draft(1))
-    assert load_draft(tmp_path, study[:12] + "0" * 52, cine) is None
-    discard_draft(tmp_path, study)
-    assert load_draft(tmp_path, study, cine) is None
+def test_another_study_has_no_draft_and_removing_takes_it_away(tmp_path: Path, cine: Cine) -> None:
+    save(tmp_path, cine, draft(1))
+    assert load(tmp_path, cine, hash_study(cine)[:12] + "0" * 52) is None
+    Slots(tmp_path, hash_study(cine)).remove("ab")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["none", "set aside", "cut", "gone"])
+@pytest.mark.parametrize("damage", ["none", "cut", "gone"])
 def test_the_model_s_answers_come_back_with_the_draft_and_are_not_its_condition(
     tmp_path: Path, cine: Cine, damage: str
 ) -> None:
-    study = hash_study(cine)
     answers = {(1, 2): np.full((6, 5), 2, np.uint8), (2, 0): np.zeros((6, 5), np.uint8)}
-    save_draft(tmp_path, study, cine, replace(draft(1), predicted=answers))
+    save(tmp_path, cine, replace(draft(1), predicted=answers))
     (model,) = tmp_path.glob("*.model.nii.gz")
-    found = load_draft(tmp_path, study, cine)
-    assert found is not None
     match damage:
-        case "set aside":
-            set_aside(tmp_path, study, found)
-            assert not model.exists()
         case "cut":
             model.write_bytes(model.read_bytes()[:-20])
         case "gone":
             model.unlink()
-    found = load_draft(tmp_path, study, cine)
+    found = load(tmp_path, cine)
     assert found is not None
     np.testing.assert_array_equal(found.mask, draft(1).mask)
-    if damage in ("cut", "gone"):
-        assert found.predicted == {}
-    else:
-        np.testing.assert_equal(found.predicted, answers)
-    discard_up_to(tmp_path, study, found)
+    np.testing.assert_equal(found.predicted, answers if damage == "none" else {})
+    Slots(tmp_path, hash_study(cine)).remove("ab")
     assert not list(tmp_path.iterdir())

@@ -10,6 +10,7 @@ import pytest
 from glrp_napari import session as session_module
 from glrp_napari.models import Card, save_model_files
 from glrp_napari.session import (
+    SegmentOptions,
     Session,
     SettingsError,
     default_reader,
@@ -73,3 +74,20 @@ def test_the_model_in_use_is_remembered_with_the_session(tmp_path: Path) -> None
     assert session.read_model() == ""
     session.remember_model("my-labels-2")
     assert Session(tmp_path / "mine").read_model() == "my-labels-2"
+
+
+def test_the_options_of_segmenting_are_remembered_with_the_session(tmp_path: Path) -> None:
+    session = Session(tmp_path / "mine")
+    assert session.read_options() == SegmentOptions(crf=False, device="auto"), "a session from before has none"
+    session.remember_options(SegmentOptions(crf=True, device="cpu"))
+    assert Session(tmp_path / "mine").read_options() == SegmentOptions(crf=True, device="cpu")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"crf": "maybe"}', '{"device": "abacus"}'])
+def test_damaged_options_are_named_and_can_be_chosen_anew(tmp_path: Path, text: str) -> None:
+    session = Session(tmp_path)
+    (tmp_path / "segment-options.json").write_text(text)
+    with pytest.raises(SettingsError, match=r"segment-options\.json: .*choose them anew"):
+        session.read_options()
+    session.remember_options(SegmentOptions(crf=True))
+    assert session.read_options().crf

@@ -51,7 +51,7 @@ class CorrectSection(Section):
         self.push.setCheckable(True)
         self.column.addLayout(make_row(*self.tools.values(), self.push))
         self._add_brush()
-        self.undo = self._make_action("undo", "Undo", "Take back the last stroke, tool or run (Ctrl+Z)")
+        self.undo = self._make_action("undo", "Undo", "Take back the last step, here or under Measure (Ctrl+Z)")
         self.redo = self._make_action("redo", "Redo", "Do it again (Ctrl+Shift+Z)")
         self.column.addLayout(make_row(self.undo, self.redo))
         self.edits = [self._make_action(*action) for action in ACTIONS]

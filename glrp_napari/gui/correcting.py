@@ -18,6 +18,7 @@ from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.following import Following
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.labelling import Labelling
+from glrp_napari.gui.measure_words import describe_changed
 from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
@@ -77,10 +78,10 @@ class Correcting(QObject):
         for keys, redo in zip(UNDO_KEYS, (False, True), strict=True):
             viewer.bind_key(keys, lambda _viewer, redo=redo: self._step_back(redo), overwrite=True)
 
-    def bind_window(self, dock: QWidget) -> None:
-        """Make Ctrl+Z and Ctrl+Shift+Z work from anywhere in the window that the dock is in."""
+    def bind_window(self, widget: QWidget) -> None:
+        """Make Ctrl+Z and Ctrl+Shift+Z work from anywhere in the window that the widget is in."""
         for keys, redo in (("Ctrl+Z", False), ("Ctrl+Shift+Z", True)):
-            QShortcut(QKeySequence(keys), dock).activated.connect(lambda redo=redo: self._step_back(redo))
+            QShortcut(QKeySequence(keys), widget).activated.connect(lambda redo=redo: self._step_back(redo))
 
     def do(self, action: str) -> None:
         """Perform an action by name; says why where it makes no sense."""
@@ -118,13 +119,18 @@ class Correcting(QObject):
             study.mask.brush_size = size
 
     def _change_back(self, study: OpenStudy, step: Callable[[], Collection[Place]]) -> None:
-        """Undo or redo; a stored slice that it changes may be accepted again, and the reader is told."""
-        stored = np.isin(study.states, STORED)
+        """Undo or redo; the reader is told of what is not to be seen in the mask.
+
+        A stored slice that it changes may be accepted again.
+        """
+        stored, decided = np.isin(study.states, STORED), study.reading
         changed = [place for place in step() if stored[place]]
         for place in changed:
             study.withdraw(place)
         if changed:
             self._workplace.tell(STILL_STORED)
+        elif study.reading != decided:
+            self._workplace.tell(describe_changed(decided, study.reading))
 
     def _step_back(self, redo: bool) -> None:
         study, active = self._workplace.study, self._workplace.viewer.layers.selection.active

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from glrp_napari.held import is_held
 from glrp_napari.messages import FinetuneRequest, encode
 from glrp_napari.session import UNFINISHED, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
@@ -20,16 +21,7 @@ class AtWorkError(ValueError):
 
 def is_at_work(models: Path) -> bool:
     """Whether a process fine-tunes into this folder: it holds the lock."""
-    path = models / UNFINISHED_LOCK
-    if not path.exists():
-        return False
-    lock = FileLock(path, thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return is_held(models / UNFINISHED_LOCK)
 
 
 def discard_unfinished(models: Path) -> None:

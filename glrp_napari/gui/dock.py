@@ -94,7 +94,7 @@ class CardiacDock(QWidget):
         self.draw_proposals()
         self.learn.draw(now, step == "finetune")
         self.windows.draw(now)
-        self.measure.draw(now, self.measuring.can_undo)
+        self.measure.draw(now)
 
     def draw_tools(self) -> None:
         """Draw which structure and tool are taken."""
@@ -172,6 +172,7 @@ class CardiacDock(QWidget):
     def _connect_work(self) -> None:
         self.segment.wanted.connect(self.segmenting.start)
         self.segment.model_chosen.connect(self.workplace.choose_model)
+        self.segment.options_chosen.connect(self.workplace.choose_options)
         self.segmenting.began.connect(lambda: self.segment.progress.begin("Starting…"))
         self.segmenting.advanced.connect(self.segment.progress.advance)
         self.slice_map.chosen.connect(self._on_place_chosen)
@@ -220,9 +221,10 @@ class CardiacDock(QWidget):
         section.phase_set.connect(measuring.set_phase)
         section.slices_set.connect(measuring.set_slices)
         section.body_set.connect(lambda decisions: measuring.decide(**decisions))
-        section.undo_wanted.connect(measuring.undo)
+        section.undo_wanted.connect(lambda: self.correcting.do("undo"))
         section.loop_chosen.connect(self._on_loop)
         section.opened.connect(self.figures.show)
+        self.figures.made.connect(self.correcting.bind_window)
 
     def _reveal(self, section: QWidget) -> None:
         """Scroll to the section in which something new is to be seen, once it is laid out."""

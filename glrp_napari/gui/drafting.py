@@ -1,18 +1,19 @@
 """Keeping the open study: a draft when painting pauses and every 30 s, its session at closing, both taken up again.
 
-After a crash the draft is offered; after closing in good order the study is as it was, without a question.
+The study opens as it was closed last, without a question; a draft that a crash left is offered until it is answered.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
 from glrp_napari.assessment import Reading
-from glrp_napari.autosave import Draft, discard_draft, discard_up_to, load_draft, save_draft, set_aside
+from glrp_napari.autosave import Draft
+from glrp_napari.drafts import StudyDrafts
 from glrp_napari.gui.editing import BY_PERSON, OpenStudy
 from glrp_napari.gui.history import unpack
 from glrp_napari.gui.workplace import Workplace
@@ -30,15 +31,14 @@ class Drafting(QObject):
         self._dirty = False
         self._reading = Reading()
         self._offered: Draft | None = None
-        self._offered_in = Path()
         self._pause, self._every = QTimer(self), QTimer(self)
         self._pause.setSingleShot(True)
         for timer, interval in ((self._pause, PAUSE_MS), (self._every, EVERY_MS)):
             timer.setInterval(interval)
-            timer.timeout.connect(lambda: self.save())
+            timer.timeout.connect(self.save)
         self._every.start()
         workplace.opened.connect(self._on_opened)
-        workplace.session_changed.connect(self._mark)
+        workplace.session_changed.connect(self._on_session_changed)
         workplace.changed.connect(self._on_changed)
         workplace.closing.connect(self._on_closing)
 
@@ -48,31 +48,54 @@ class Drafting(QObject):
             self._workplace.study.revision += 1
             self._mark()
 
-    def save(self, after: Callable[[], None] = lambda: None) -> None:
-        """Save a draft if there is anything of a person's in the study that is not in one yet; `after` comes then."""
+    def save(self) -> None:
+        """Save a draft if there is anything of a person's in the study that is not in one yet."""
         study = self._workplace.study
         by_person = study is not None and (np.isin(study.states, BY_PERSON).any() or study.reading != Reading())
         if study is not None and self._dirty and by_person:
-            self._write(study, False, after)
+            self._write(study, closed=False)
 
-    def _on_closing(self) -> None:
-        """Keep the study as it is; while an offer is not answered, only as a draft, so that it is asked again."""
+    def begin_saving(self) -> Callable[[], None]:
+        """What to call once the mask as it is now lies in a file: no draft is left to offer, unless it changed since.
+
+        The study as it is then stands where its last closing did, so that a crash does not bring that one back.
+        """
         study = self._workplace.study
-        if study is None or self._offered is not None:
-            self.save()
-        elif study.states.any() or study.reading != Reading():
-            self._write(study, True, lambda: None)
+        revision = study.revision if study else 0
 
-    def _write(self, study: OpenStudy, closed: bool, after: Callable[[], None]) -> None:
+        def finish() -> None:
+            if study is not None and study is self._workplace.study and study.revision == revision:
+                self._write(study, closed=True)
+
+        return finish
+
+    def restore(self) -> None:
+        """Take the offered draft into the mask."""
+        study, offered = self._workplace.study, self._offered
+        if study is not None and offered is not None:
+            study.restore(offered)
+            self.touch()
+            self._write(study, closed=False, after=partial(self._found.discard, offered))
+            self._offer_next(study)
+
+    def discard(self) -> None:
+        """Throw the offered draft away."""
+        study, offered = self._workplace.study, self._offered
+        if study is not None and offered is not None:
+            discard = partial(self._found.discard, offered)
+            self._workplace.writers.run(discard, lambda _none: None, self._workplace.tell)
+            self._offer_next(study)
+
+    def _write(self, study: OpenStudy, closed: bool, after: Callable[[], None] = lambda: None) -> None:
+        """Write a draft, or the study as it was closed; `after` comes then, on the thread that writes."""
         self._dirty = False
         draft = study.draft(datetime.now(UTC).isoformat(timespec="seconds"), closed)
         predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
-        folder, loaded, protect = self._workplace.now.session.drafts, study.loaded, self._protect_offered(study)
+        drafts, cine = study.drafts, study.loaded.cine
 
         def write() -> None:
-            protect()
             answers = {place: unpack(packed, shape) for place, packed in predicted.items()}
-            save_draft(folder, loaded.hash, loaded.cine, replace(draft, predicted=answers))
+            drafts.save(cine, replace(draft, predicted=answers))
             after()
 
         def give_up(error: Exception) -> None:
@@ -81,68 +104,20 @@ class Drafting(QObject):
 
         self._workplace.writers.run(write, lambda _none: None, give_up)
 
-    def begin_saving(self) -> Callable[[], None]:
-        """What to call once the mask as it is now lies in a file: no draft is left to offer, unless it changed since.
+    def _offer(self, draft: Draft | None) -> None:
+        self._offered = draft
+        self._workplace.update(draft_from=draft.saved_at if draft else "")
 
-        The study as it is then stands where its last closing did, so that a crash does not bring that one back. While
-        an offer is not answered, it is the offer that comes again.
-        """
-        study, folder = self._workplace.study, self._workplace.now.session.drafts
-        revision = study.revision if study else 0
+    def _offer_next(self, study: OpenStudy) -> None:
+        """An offer was answered: show the one that another crash left, if any."""
+        self._offer(None)
 
-        def finish() -> None:
-            if study is None or study is not self._workplace.study or study.revision != revision:
-                return
-            if self._offered is None:
-                self._write(study, True, lambda: None)
-                return
-            self._dirty, protect = False, self._protect_offered(study)
+        def show(draft: Draft | None) -> None:
+            if study is self._workplace.study:
+                self._offer(draft)
 
-            def discard() -> None:
-                protect()
-                discard_draft(folder, study.loaded.hash)
-
-            self._workplace.writers.run(discard, lambda _none: None, self._workplace.tell)
-
-        return finish
-
-    def restore(self) -> None:
-        """Take the offered draft into the mask."""
-        study, offered, folder = self._workplace.study, self._offered, self._offered_in
-        if study is not None and offered is not None:
-            study.restore(offered)
-            self._answer()
-            self.touch()
-            name = study.loaded.hash
-            self.save(after=lambda: discard_up_to(folder, name, offered))
-
-    def discard(self) -> None:
-        """Throw the offered draft away; what was painted since keeps its own, else the study is as it was closed."""
-        study, offered, folder = self._workplace.study, self._offered, self._offered_in
-        self._answer()
-        if study is not None and offered is not None:
-            loaded, tell = study.loaded, self._workplace.tell
-
-            def throw_away() -> Draft | None:
-                discard_up_to(folder, loaded.hash, offered)
-                return load_draft(folder, loaded.hash, loaded.cine, closed=True)
-
-            self._workplace.writers.run(throw_away, lambda draft: self._resume(study, draft), tell)
-
-    def _answer(self) -> None:
-        self._offered = None
-        self._workplace.update(draft_from="")
-
-    def _protect_offered(self, study: OpenStudy) -> Callable[[], None]:
-        """What to call before drafts are written or removed: puts an offer nobody has answered out of their way."""
-        offered, folder, name = self._offered, self._offered_in, study.loaded.hash
-        return (lambda: None) if offered is None else (lambda: set_aside(folder, name, offered))
-
-    def _resume(self, study: OpenStudy, draft: Draft | None) -> None:
-        if draft is not None and study is self._workplace.study and not study.states.any():
-            study.resume(draft)
-            self._reading = study.reading
-            self._workplace.changed.emit()
+        load = partial(self._found.load_offered, study.loaded.cine)
+        self._workplace.writers.run(load, show, self._workplace.tell)
 
     def _on_changed(self) -> None:
         """The reader's decisions are work as strokes are."""
@@ -156,11 +131,29 @@ class Drafting(QObject):
         self._pause.start()
 
     def _on_opened(self, study: OpenStudy) -> None:
-        self._dirty = False
-        self._reading = study.reading
-        draft = study.loaded.draft
-        self._offered, self._offered_in = draft, self._workplace.now.session.drafts
-        if draft is not None and draft.closed:
-            self._offered = None
-            self._resume(study, draft)
+        self._found = study.drafts
+        if study.loaded.closed is not None:
+            study.resume(study.loaded.closed)
+        self._dirty, self._reading = False, study.reading
         study.mask.events.paint.connect(self.touch)
+        self._offer(study.loaded.offered)
+        if study.drafts.folder != self._workplace.now.session.drafts:  # changed while the study was being read
+            self._on_session_changed()
+
+    def _on_closing(self) -> None:
+        """Keep the study as it is."""
+        study = self._workplace.study
+        if study is not None and (study.states.any() or study.reading != Reading()):
+            self._write(study, closed=True)
+        if study is not None:
+            self._release(study.drafts)
+
+    def _on_session_changed(self) -> None:
+        """The open study goes on in the new folder; a draft that lies in the one before is offered there."""
+        if (study := self._workplace.study) is not None:
+            self._release(study.drafts)
+            study.drafts = StudyDrafts(self._workplace.now.session.drafts, study.loaded.hash)
+            self._mark()
+
+    def _release(self, drafts: StudyDrafts) -> None:
+        self._workplace.writers.run(drafts.release, lambda _none: None, self._workplace.tell)

@@ -41,6 +41,7 @@ class OpenStudy:
 
     def __init__(self, loaded: Loaded, image: Image, viewer: ViewerModel) -> None:
         self.loaded = loaded
+        self.drafts = loaded.drafts
         self.cine: Cine = loaded.cine
         self.image = image
         self.viewer = viewer
@@ -55,10 +56,18 @@ class OpenStudy:
         """By frame, what segmented it last; without those that no run wrote to."""
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
-        self.reading = Reading()
         self.measured: Measurements | None = None
         self.estimated = UNCHOSEN
         """ED and ES from the images, for as long as there is no mask."""
+
+    @property
+    def reading(self) -> Reading:
+        """The reader's decisions; set, they are no step to take back (see `EditHistory.decide`)."""
+        return self.history.reading
+
+    @reading.setter
+    def reading(self, reading: Reading) -> None:
+        self.history.reading = reading
 
     @property
     def place(self) -> Place:
@@ -116,8 +125,9 @@ class OpenStudy:
         self.history.write(slices, state)
 
     def restore(self, draft: Draft) -> None:
-        """Take over a draft's mask and states as one step."""
-        self.write_slices({place: draft.mask[place] for place in np.ndindex(*self.states.shape)})
+        """Take over a draft's mask, states and decisions as one step."""
+        slices = {place: draft.mask[place] for place in np.ndindex(*self.states.shape)}
+        self.history.write(slices, SliceState.EDITED, draft.reading)
         self.states[:] = draft.states
         self._take_decisions(draft)
 

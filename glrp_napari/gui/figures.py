@@ -5,7 +5,7 @@ Matplotlib is loaded with the first figure, not with the dock.
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from glrp_napari.gui.editing import OpenStudy
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class Figures(QObject):
-    """At most one window of figures, of the open study."""
+    """At most one window of figures, of the open study; `made` says which when it is there."""
+
+    made = Signal(object)
 
     def __init__(self, workplace: Workplace, measuring: Measuring, dock: QWidget) -> None:
         super().__init__(workplace)
@@ -51,6 +53,7 @@ class Figures(QObject):
         window = FigureWindow(self._dock)
         window.place_chosen.connect(self._on_place)
         window.insertions_set.connect(self._measuring.set_insertions)
+        self.made.emit(window)
         return window
 
     def _draw(self, study: OpenStudy) -> None:

@@ -1,14 +1,15 @@
-"""Undo for the mask: every stroke, tool and model run is one step, and the slices' states go back with the voxels.
+"""Undo for all that a reader does: every stroke, tool, model run and decision is one step, in one order.
 
-napari's Labels layer keeps the history of strokes; tools and runs are put into that same history, so that there is
-one order and one Ctrl+Z. What a model last answered for a slice goes back with it. The only module that touches the
-layer's private history. Its items are lists of atoms; an atom `((t, z), before, after)` with whole slices (Y, X)
-replays by plain indexing.
+napari's Labels layer keeps the history of strokes; all else is put into that same history, so that there is one Ctrl+Z.
+The slices' states, and what a model last answered for a slice, go back with the voxels. The only module that touches
+the layer's private history. Its items are lists of atoms; an atom `((t, z), before, after)` with whole slices (Y, X)
+replays by plain indexing, and a decision alone is an empty list.
 """
 
 import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from glrp_napari.assessment import Reading
 from glrp_napari.autosave import SliceState
 
 Place = tuple[int, int]
@@ -25,15 +27,24 @@ Standing = tuple[int, bytes | None]
 """What a slice is: its state, and the model's last answer, packed, if there was one."""
 
 
+@dataclass(frozen=True)
+class Step:
+    """What was before a step: the slices that it changed, and the reader's decisions where it changed them."""
+
+    slices: dict[Place, Standing]
+    reading: Reading | None = None
+
+
 class EditHistory:
-    """The undo history of one mask layer (T, Z, Y, X) together with `states` (T, Z), changed in place."""
+    """The undo history of one mask layer (T, Z, Y, X), its `states` (T, Z), changed in place, and the `reading`."""
 
     def __init__(self, layer: Labels, states: NDArray[np.uint8]) -> None:
         self.layer = layer
         self.states = states
+        self.reading = Reading()
         self._predicted: dict[Place, bytes] = {}
-        self._past: deque[dict[Place, Standing]] = deque(maxlen=layer._history_limit)
-        self._future: deque[dict[Place, Standing]] = deque(maxlen=layer._history_limit)
+        self._past: deque[Step] = deque(maxlen=layer._history_limit)
+        self._future: deque[Step] = deque(maxlen=layer._history_limit)
         self._run: list[Any] | None = None
         self._ours = False
         self.done_by_person: Callable[[], None] = lambda: None
@@ -64,32 +75,50 @@ class EditHistory:
         self._predicted |= {place: _pack(mask) for place, mask in slices.items()}
 
     def undo(self) -> Collection[Place]:
-        """Take the last step back, voxels and states; returns the slices that it had changed."""
+        """Take the last step back, voxels, states and decisions; returns the slices that it had changed."""
         if not self.can_undo:
             return ()
         self.layer.undo()
-        return self._swap_states(self._past, self._future)
+        return self._swap(self._past, self._future)
 
     def redo(self) -> Collection[Place]:
-        """Do the last undone step again, voxels and states; returns the slices that it changes."""
+        """Do the last undone step again, as `undo`; returns the slices that it changes."""
         if not self.can_redo:
             return ()
         self.layer.redo()
-        return self._swap_states(self._future, self._past)
+        return self._swap(self._future, self._past)
 
-    def write(self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState) -> bool:
-        """Write whole slices as one step; slices that would not change are left alone. False if none changed."""
+    def write(
+        self, slices: Mapping[Place, NDArray[np.uint8]], state: SliceState, reading: Reading | None = None
+    ) -> bool:
+        """Write whole slices, and take decisions with them, as one step; False if no slice changed.
+
+        Slices and decisions that would not change are left alone.
+        """
         atoms, before = self._put(slices, state)
-        if atoms:
-            self._append(atoms, before)
+        decided = reading if reading != self.reading else None
+        if atoms or decided is not None:
+            self._append(atoms, Step(before, None if decided is None else self.reading))
+        if decided is not None:
+            self.reading = decided
         if atoms and state == SliceState.EDITED:
             self.done_by_person()
         return bool(atoms)
 
+    def decide(self, reading: Reading, continues: bool = False) -> None:
+        """Take the reader's decisions as one step; those that change nothing are none.
+
+        One that `continues` the last decision, as a drag does, is one step with it.
+        """
+        if continues and self._past and self._past[-1].reading is not None and not self._past[-1].slices:
+            self.reading = reading
+        else:
+            self.write({}, SliceState.EDITED, reading)
+
     def begin_run(self) -> None:
         """Open the one step that a run's frames will join; strokes made meanwhile come after it."""
         self._run = []
-        self._append(self._run, {})
+        self._append(self._run, Step({}))
 
     def write_run(self, slices: Mapping[Place, NDArray[np.uint8]], keep: Iterable[Place] = ()) -> None:
         """Add a run's slices to its step, except those in `keep` and those of a stroke that is being drawn."""
@@ -100,7 +129,7 @@ class EditHistory:
         self._run += atoms
         step = next((i for i, item in enumerate(self.layer._undo_history) if item is self._run), None)
         if step is not None and len(self._past) == len(self.layer._undo_history):
-            self._past[step].update(before)
+            self._past[step].slices.update(before)
         if atoms:
             self._forget_future()
 
@@ -135,7 +164,7 @@ class EditHistory:
         if shown in set(places):
             self.layer.refresh(extent=False)
 
-    def _append(self, item: list[Any], before: dict[Place, Standing]) -> None:
+    def _append(self, item: list[Any], before: Step) -> None:
         self._forget_future()
         self._past.append(before)
         self._ours = True
@@ -155,25 +184,26 @@ class EditHistory:
         if self._ours:
             return
         places = {place for atom in event.value for place in find_places(atom)}
-        self._past.append({place: self._standing(place) for place in places})
+        self._past.append(Step({place: self._standing(place) for place in places}))
         self._future.clear()
         for place in places:
             self.states[place] = SliceState.EDITED
         self.done_by_person()
 
-    def _swap_states(
-        self, source: deque[dict[Place, Standing]], target: deque[dict[Place, Standing]]
-    ) -> Collection[Place]:
+    def _swap(self, source: deque[Step], target: deque[Step]) -> Collection[Place]:
         if not source:
             return ()
         step = source.pop()
-        target.append({place: self._standing(place) for place in step})
-        for place, (state, predicted) in step.items():
+        now = {place: self._standing(place) for place in step.slices}
+        target.append(Step(now, None if step.reading is None else self.reading))
+        for place, (state, predicted) in step.slices.items():
             self.states[place] = state
             self._predicted.pop(place, None)
             if predicted is not None:
                 self._predicted[place] = predicted
-        return step.keys()
+        if step.reading is not None:  # the heart rate is the file's or typed, and no step
+            self.reading = step.reading.model_copy(update={"heart_rate_bpm": self.reading.heart_rate_bpm})
+        return step.slices.keys()
 
     def _standing(self, place: Place) -> Standing:
         return int(self.states[place]), self._predicted.get(place)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from glrp_napari.autosave import Draft, load_draft
+from glrp_napari.autosave import Draft
 from glrp_napari.cine import Cine, Mask, hash_study
+from glrp_napari.drafts import StudyDrafts
 from glrp_napari.export import list_frames
 from glrp_napari.gui.scratch import Scratch, save_array
 from glrp_napari.messages import StudyFile
@@ -18,12 +19,17 @@ from glrp_napari.writing.folders import check_folder
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A cine that is ready to be worked on: its hash, the file jobs read it from, and an unsaved draft if any."""
+    """A cine that is ready to be worked on: its hash, the file jobs read it from, and where its drafts go.
+
+    `closed` is the study as it was closed last, `offered` a draft that a crash left; None where there is none.
+    """
 
     cine: Cine
     hash: str
     file: StudyFile
-    draft: Draft | None
+    drafts: StudyDrafts
+    closed: Draft | None
+    offered: Draft | None
 
 
 def load_study(path: Path, series: str | None, scratch: Scratch, drafts: Path) -> Loaded:
@@ -32,7 +38,7 @@ def load_study(path: Path, series: str | None, scratch: Scratch, drafts: Path) -
 
 
 def prepare_study(get_cine: Callable[[], Cine], scratch: Scratch, drafts: Path) -> Loaded:
-    """Hash a cine, write its images to `scratch` as .npy for the jobs, look for a draft in `drafts`.
+    """Hash a cine, write its images to `scratch` as .npy for the jobs, look for drafts in `drafts`.
 
     Raises OSError, before anything is read, where the session folder cannot be written to.
     """
@@ -42,10 +48,13 @@ def prepare_study(get_cine: Callable[[], Cine], scratch: Scratch, drafts: Path) 
     images = scratch.claim() / f"{study[:12]}.npy"
     if not images.exists():
         save_array(images, cine.images)
+    own = StudyDrafts(drafts, study)
     return Loaded(
         cine=cine,
         hash=study,
-        draft=load_draft(drafts, study, cine),
+        drafts=own,
+        closed=own.load_closed(cine),
+        offered=own.load_offered(cine),
         file=StudyFile(images=images, geometry=cine.geometry, name=cine.source.name),
     )
 

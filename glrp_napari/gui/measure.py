@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidg
 from glrp_napari.assessment import settle_body
 from glrp_napari.cine import HEIGHT_CM, WEIGHT_KG
 from glrp_napari.gui.measure_words import describe_body, describe_phase, describe_sources, make_table
-from glrp_napari.gui.pieces import Section, make_button, make_label, make_row
+from glrp_napari.gui.pieces import Section, UndoPasses, make_button, make_label, make_row
 from glrp_napari.gui.shortcuts import KEYS
 from glrp_napari.gui.slice_range import SliceRange, describe_slices
 from glrp_napari.gui.snapshot import Snapshot, StudyShown
@@ -52,14 +52,14 @@ class MeasureSection(Section):
         self.column.addWidget(self.missing)
         self.figures = make_button("Curves, wall…", "Volume–time curves, and the bullseye of wall thickness")
         self.montage = make_button("Montage…", "All slices at ED and at ES with contours; a click goes there")
-        self.undo = make_button("Undo", "Take back the last thing you set in this part")
+        self.undo = make_button("Undo", "Take back the last step, here or in the mask (Ctrl+Z)")
         self.figures.clicked.connect(lambda: self.opened.emit("figures"))
         self.montage.clicked.connect(lambda: self.opened.emit("montage"))
         self.undo.clicked.connect(self.undo_wanted)
         self.column.addLayout(make_row(self.figures, self.montage, self.undo, stretch=(3, 2, 1)))
         self.fold(True)
 
-    def draw(self, now: Snapshot, can_undo: bool) -> None:
+    def draw(self, now: Snapshot) -> None:
         """Show a snapshot."""
         study = now.study
         self.body.setEnabled(study is not None)
@@ -68,7 +68,7 @@ class MeasureSection(Section):
         self.table.setText(make_table(measured) if measured else "")
         self.table.setToolTip(describe_sources(measured) if measured else "")
         self.table.setVisible(bool(self.table.text()))
-        self.undo.setEnabled(can_undo)
+        self.undo.setEnabled(bool(study and study.can_undo))
         known = measured is not None and measured.function.ed is not None
         for button in (self.figures, self.montage):
             button.setEnabled(known)
@@ -203,6 +203,7 @@ class MeasureSection(Section):
         box.setDecimals(0)
         box.setRange(0, most)
         box.setSuffix(suffix)
+        UndoPasses(box)
         box.setSpecialValueText("–")
         box.setKeyboardTracking(False)
         return box

@@ -25,6 +25,16 @@ _INDEXED = (
 )
 _MARKS = {"below": " ▼", "within": "", "above": " ▲"}
 _QUIET = "#9a9fa8"
+_DECISIONS = {
+    "phases": "the frames of ED and ES",
+    "lv_slices": "base and apex of the LV",
+    "rv_slices": "base and apex of the RV",
+    "insertions": "where the RV meets the LV",
+    "height_cm": "height",
+    "weight_kg": "weight",
+    "sex": "sex",
+    "age_years": "age",
+}
 NO_NUMBERS = "The numbers appear once end-diastole and end-systole are segmented."
 
 
@@ -45,6 +55,12 @@ def make_table(measurements: Measurements) -> str:
             )
             rows.append(f'<tr><td>{name} <span style="color:{_QUIET}">{unit}</span></td>{cells}</tr>')
     return f'<table cellspacing="0" cellpadding="1" width="100%">{"".join(rows)}</table>'
+
+
+def describe_changed(before: Reading, after: Reading) -> str:
+    """Which of the reader's decisions were changed by undo or redo."""
+    changed = [words for field, words in _DECISIONS.items() if getattr(before, field) != getattr(after, field)]
+    return f"Changed under Measure: {', '.join(changed)}."
 
 
 def describe_sources(measurements: Measurements) -> str:

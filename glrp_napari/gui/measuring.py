@@ -42,7 +42,6 @@ class Measuring(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._basis: Basis | None = None
-        self._past: list[Reading] = []
         self._is_measuring = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -55,11 +54,6 @@ class Measuring(QObject):
     def is_pending(self) -> bool:
         """Whether the numbers may still change by themselves."""
         return self._timer.isActive() or self._is_measuring
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a decision to take back."""
-        return bool(self._past)
 
     def go(self, study: OpenStudy, phase: Phase) -> None:
         """Show this phase of the slice on screen."""
@@ -95,20 +89,9 @@ class Measuring(QObject):
             return
         reading = Reading(**(dict(study.reading) | decisions))
         if reading != study.reading:
-            if not (continues and self._past):
-                self._past.append(study.reading)
-            self._take(study, reading)
-
-    def undo(self) -> None:
-        """Take the last decision back; the heart rate is another part's."""
-        study = self._workplace.study
-        if study is not None and self._past:
-            self._take(study, self._past.pop())
-
-    def _take(self, study: OpenStudy, reading: Reading) -> None:
-        study.reading = reading.model_copy(update={"heart_rate_bpm": study.reading.heart_rate_bpm})
-        self._timer.start(0)
-        self._workplace.changed.emit()
+            study.history.decide(reading, continues)
+            self._timer.start(0)
+            self._workplace.changed.emit()
 
     def _measure(self) -> None:
         study = self._workplace.study
@@ -131,7 +114,6 @@ class Measuring(QObject):
 
     def _on_opened(self, study: OpenStudy) -> None:
         self._basis = None
-        self._past.clear()
 
         def show(phases: Phases) -> None:
             study.estimated = phases

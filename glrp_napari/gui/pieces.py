@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import QPointF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
+from qtpy.QtCore import QEvent, QObject, QPointF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QKeyEvent, QKeySequence, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QAction,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QMenu,
     QProgressBar,
     QPushButton,
@@ -44,6 +46,21 @@ def make_button(text: str, tooltip: str = "", checkable: bool = False) -> QPushB
     button.setCheckable(checkable)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+class UndoPasses(QObject):
+    """Lets Ctrl+Z in a number box go on to the window, once the number is no longer being typed."""
+
+    def __init__(self, box: QAbstractSpinBox) -> None:
+        super().__init__(box)
+        box.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: object) -> bool:
+        """Qt: an event of the box; true keeps it from the box, which would claim the key for its own text."""
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.ShortcutOverride:
+            return False
+        undoes = event.matches(QKeySequence.StandardKey.Undo) or event.matches(QKeySequence.StandardKey.Redo)
+        return undoes and not watched.findChild(QLineEdit).isUndoAvailable()
 
 
 def set_primary(button: QPushButton, primary: bool) -> None:

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QWidget
 
 from glrp_napari.gui.pieces import ProgressRow, Section, make_button, make_label, set_primary
 from glrp_napari.gui.snapshot import Snapshot
+from glrp_napari.session import SegmentOptions
 
 Scope = Literal["frame", "ed-es", "all"]
 SCOPES: tuple[tuple[str, Scope], ...] = (
@@ -34,6 +35,7 @@ class SegmentSection(Section):
 
     wanted = Signal(object)
     model_chosen = Signal(str)
+    options_chosen = Signal(object)
     cancelled = Signal()
 
     def __init__(self) -> None:
@@ -73,6 +75,11 @@ class SegmentSection(Section):
         self.result.setText(now.study.result if now.study else "")
         self.result.setVisible(bool(self.result.text()))
         self._draw_models(now)
+        self.crf.setChecked(now.options.crf)
+        self.device.setCurrentIndex(self.device.findData(now.options.device))
+
+    def _on_option(self, *_change: object) -> None:
+        self.options_chosen.emit(SegmentOptions(crf=self.crf.isChecked(), device=self.device.currentData()))
 
     def _on_toggled(self, open_: bool) -> None:
         self.options.setVisible(open_)
@@ -97,6 +104,8 @@ class SegmentSection(Section):
         self.model.activated.connect(lambda _index: self.model_chosen.emit(self.model.currentData() or ""))
         self.crf = QCheckBox("Refine outlines (CRF)")
         self.crf.setToolTip("Pulls the outlines to edges in the image; a little slower")
+        self.crf.clicked.connect(self._on_option)
+        self.device.activated.connect(self._on_option)
         self.uncertainty = QCheckBox("Show where the model is unsure")
         self.redo = QCheckBox("Redo slices I edited")
         self.redo.setToolTip("Off: a run never changes a slice that you edited or accepted.")

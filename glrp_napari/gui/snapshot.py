@@ -10,12 +10,13 @@ from glrp_napari.comparison import Comparison
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
-from glrp_napari.session import Session
+from glrp_napari.session import SegmentOptions, Session
 from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]
 UNDECIDED = Reading()
 UNKNOWN = Body()
+USUAL = SegmentOptions()
 Step = Literal["", "open", "segment", "accept", "finetune"]
 
 
@@ -67,6 +68,7 @@ class Snapshot:
     job: Job = ""
     models: tuple[Model, ...] = ()
     model: str = ""
+    options: SegmentOptions = USUAL
     labels: tuple[Label, ...] = ()
     damaged: tuple[DamagedRecord, ...] = ()
     read_only: str = ""

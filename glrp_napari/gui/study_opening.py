@@ -71,11 +71,10 @@ class StudyOpening(QObject):
     def _keep_work(self, loaded: Loaded) -> Loaded:
         """The study that is open, opened once more, is as it is now: the draft on disk is older."""
         before = self._workplace.study
-        if before is None or before.loaded.hash != loaded.hash:
+        if before is None or before.loaded.hash != loaded.hash or not before.states.any():
             return loaded
-        if self._workplace.now.draft_from or not before.states.any():
-            return loaded
-        return replace(loaded, draft=replace(before.draft("", closed=True), predicted=before.list_answers()))
+        kept = replace(before.draft("", closed=True), predicted=before.list_answers())
+        return replace(loaded, drafts=before.drafts, closed=kept)
 
     def _on_failed(self, error: Exception) -> None:
         self._workplace.update(opening=False)

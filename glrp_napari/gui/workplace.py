@@ -21,7 +21,7 @@ from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import NEWER
 from glrp_napari.library import Survey, survey_labels
 from glrp_napari.models import Model, list_models
-from glrp_napari.session import Session
+from glrp_napari.session import SegmentOptions, Session
 
 
 class Workplace(QObject):
@@ -48,8 +48,7 @@ class Workplace(QObject):
         self.now = Snapshot(session=session)
         self._closed = False
         self.keeping.changed.connect(lambda why, ended: self.update(read_only=why, can_take_over=ended))
-        self.keeping.claim(session.labels)
-        self.list_session()
+        self._enter_session()
 
     @property
     def scratch(self) -> Scratch:
@@ -93,10 +92,9 @@ class Workplace(QObject):
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
         fresh = {"model": "", "candidate": "", "replaced": "", "comparison": None, "outcome": "", "new_labels": 0}
-        self.update(session=Session(folder), **fresh)
+        self.update(session=Session(folder), options=SegmentOptions(), **fresh)
         self._scratches.append(Scratch(self.now.session.scratch))
-        self.keeping.claim(self.now.session.labels)
-        self.list_session()
+        self._enter_session()
         self.session_changed.emit()
 
     def list_session(self) -> None:
@@ -117,12 +115,24 @@ class Workplace(QObject):
             self.tell(self.now.read_only)
         return not self.now.read_only
 
+    def _enter_session(self) -> None:
+        session = self.now.session
+        self.keeping.claim(session.labels)
+        self.writers.run(session.read_options, lambda options: self.update(options=options), self.tell)
+        self.list_session()
+
     def choose_model(self, name: str) -> None:
         """Segment with this model from now on, also after a restart."""
         session = self.now.session
         self.writers.run(lambda: session.remember_model(name), lambda _none: None, self.tell)
         changed = self.study is not None and self.study.segmented_by not in (None, name)
         self.update(model=name, model_changed=changed)
+
+    def choose_options(self, options: SegmentOptions) -> None:
+        """Segment so from now on, also after a restart."""
+        session = self.now.session
+        self.writers.run(lambda: session.remember_options(options), lambda _none: None, self.tell)
+        self.update(options=options)
 
     def find_model(self) -> Model | None:
         """The chosen model."""
@@ -146,9 +156,7 @@ class Workplace(QObject):
         show_layers(self.viewer, study.image, study.mask, study.cine)
         study.go(0, study.cine.images.shape[1] // 2)
         self.jobs.prepare()
-        draft = study.loaded.draft
-        offered = draft is not None and not draft.closed
-        self.update(opening=False, draft_from=draft.saved_at if offered else "", model_changed=False)
+        self.update(opening=False, model_changed=False)
         self.opened.emit(study)
 
     def set_heart_rate(self, beats: int) -> None:

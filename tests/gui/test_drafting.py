@@ -1,12 +1,14 @@
 """Drafts: a saved mask takes only its own draft away, and an offer nobody answered is never lost."""
 
 import itertools
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from glrp_napari.autosave import load_draft
 from glrp_napari.cine import Cine
+from glrp_napari.drafts import StudyDrafts
 from glrp_napari.reading.masks import read_mask
 from tests.gui.conftest import Window, make_cine
 
@@ -35,9 +37,11 @@ def drafts(window: Window) -> Path:
 
 
 def find_draft(window: Window, cine: Cine, study: str) -> np.ndarray | None:
-    """The mask of the draft that would be offered."""
-    draft = load_draft(drafts(window), study, cine)
-    return None if draft is None or draft.closed else draft.mask
+    """The mask of the draft that would be offered if the window ended now."""
+    with TemporaryDirectory() as folder:
+        left = shutil.copytree(drafts(window), Path(folder) / "drafts")
+        draft = StudyDrafts(left, study).load_offered(cine)
+    return None if draft is None else draft.mask
 
 
 def reopen(window: Window, cine: Cine) -> None:
@@ -103,23 +107,23 @@ def test_an_offer_survives_later_autosaves_until_it_is_answered(
     for x in (14, 20, 26):  # more than there are slots
         paint(window, 1, x)
         save_draft_now(window)
-    assert len(list(drafts(window).glob(f"{study[:12]}-kept*.json"))) == 1
     assert window.dock.study.draft.isVisibleTo(window.dock)
     if answer == "save mask":
         save_mask(window, tmp_path / "mask.nii.gz")
         window.settle()
         assert window.dock.study.draft.isVisibleTo(window.dock)
-        found = find_draft(window, cine, study)
-        assert found is not None
-        assert (found[0, 2, 9, 9], found[0, 2, 9, 20]) == (3, 0)
     else:
         window.click(getattr(window.dock.study, answer))
         window.settle()
-        found = find_draft(window, cine, study)
-        assert found is not None
-        assert (found[0, 2, 9, 9], found[0, 2, 9, 20]) == ((3, 0) if answer == "restore" else (0, 1))
-        assert not list(drafts(window).glob(f"{study[:12]}-kept*"))
         assert not window.dock.study.draft.isVisibleTo(window.dock)
+    found = find_draft(window, cine, study)
+    assert found is not None
+    assert (found[0, 2, 9, 9], found[0, 2, 9, 20]) == ((0, 1) if answer == "discard" else (3, 0))
+    window.dock.workplace.close_study()
+    window.settle()
+    window.open(cine)
+    assert window.dock.study.draft.isVisibleTo(window.dock) == (answer == "save mask")
+    assert window.study.mask.data[0, 2, 9, 20] == (0 if answer == "restore" else 1)
     window.dock.workplace.close_study()
     window.settle()
 
@@ -197,7 +201,7 @@ def test_after_a_mask_is_saved_a_crash_brings_back_that_mask_and_no_earlier_clos
     paint(window, 2, 8)
     save_mask(window, tmp_path / "mask.nii.gz")
     window.settle()
-    found = load_draft(drafts(window), window.study.loaded.hash, cine)
+    assert find_draft(window, cine, window.study.loaded.hash) is None
+    found = StudyDrafts(drafts(window), window.study.loaded.hash).load_closed(cine)
     assert found is not None
-    assert found.closed
     assert found.mask[0, 2, 9, 8] == 2

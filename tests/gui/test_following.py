@@ -241,5 +241,5 @@ def test_the_light_follows_the_base_that_the_reader_sets(study: Window) -> None:
     study.wait(is_named, 15)
     measuring.set_slices("rv", "ed", None)
     study.wait(lambda: not is_named(), 15)
-    measuring.undo()
+    study.press(Qt.Key.Key_Z, CTRL)
     study.wait(is_named, 15)

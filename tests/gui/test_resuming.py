@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_napari.assessment import Reading
-from glrp_napari.autosave import SliceState, load_draft
+from glrp_napari.autosave import SliceState, Slots
 from glrp_napari.cine import Cine, hash_study
+from glrp_napari.drafts import StudyDrafts
 from glrp_napari.gui.ending import Ending
 from glrp_napari.measure import Phases
 from glrp_napari.reading import read_cine
@@ -77,7 +78,7 @@ def test_a_study_only_looked_at_leaves_nothing(shared_window: Window, cine: Cine
     assert not list(window.dock.workplace.now.session.drafts.glob(f"{name[:12]}-*"))
 
 
-def test_fault_1_discarding_what_a_crash_left_brings_back_the_study_as_it_was_closed(
+def test_fault_1_what_a_crash_left_is_offered_over_the_study_as_it_was_closed(
     shared_window: Window, cine: Cine
 ) -> None:
     window = shared_window
@@ -85,6 +86,7 @@ def test_fault_1_discarding_what_a_crash_left_brings_back_the_study_as_it_was_cl
     close(window)
     study = window.open(cine)
     study.mask.paint((0, 2, 20, 20), 1)
+    study.reading = READING
     window.dock.drafting.save()
     window.settle()
     folder = window.dock.workplace.now.session.drafts
@@ -96,10 +98,12 @@ def test_fault_1_discarding_what_a_crash_left_brings_back_the_study_as_it_was_cl
         path.write_bytes(data)
     study = window.open(cine)
     assert window.dock.study.draft.isVisibleTo(window.dock)
-    assert not study.mask.data.any()
-    window.click(window.dock.study.discard)
-    window.settle()
     assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20]) == (3, 0)
+    window.click(window.dock.study.restore)
+    window.settle()
+    assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20], study.reading) == (3, 1, READING)
+    window.dock.correcting.do("undo")
+    assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 20, 20], study.reading) == (3, 0, Reading())
     close(window)
 
 
@@ -114,11 +118,9 @@ def test_fault_29_of_two_closings_a_damaged_newer_one_leaves_the_one_before(shar
     window.study.reading = Reading()
     close(window)
     folder = window.dock.workplace.now.session.drafts
-    newest = load_draft(folder, name, cine)
-    assert newest is not None
-    for path in folder.glob(f"{name[:12]}-*.json"):
-        if f'"counter":{newest.counter},' in path.read_text():
-            path.with_suffix("").with_suffix(".nii.gz").write_bytes(b"damaged")
+    records = Slots(folder, name).read()
+    newest = max(records, key=lambda slot: records[slot].counter)
+    (folder / f"{name[:12]}-{newest}.nii.gz").write_bytes(b"damaged")
     study = window.open(cine)
     assert (study.mask.data[0, 2, 9, 9], study.mask.data[0, 2, 9, 20]) == (3, 0)
     close(window)
@@ -131,9 +133,8 @@ def test_a_decision_alone_is_kept_within_seconds(shared_window: Window, cine: Ci
     window.dock.workplace.changed.emit()
     window.dock.drafting.save()
     window.settle()
-    found = load_draft(window.dock.workplace.now.session.drafts, study.loaded.hash, cine)
-    assert found is not None
-    assert (found.reading, found.closed) == (READING, False)
+    (record,) = Slots(window.dock.workplace.now.session.drafts, study.loaded.hash).read().values()
+    assert (record.reading, record.closed) == (READING, False)
     close(window)
 
 
@@ -169,10 +170,10 @@ def test_fault_27_sigterm_saves(tmp_path: Path, model_folder: Path) -> None:
     child.send_signal(signal.SIGTERM)
     assert child.wait(60) == 0
     cine = read_cine(file)
-    assert not list((session / "drafts").glob("*-a.json"))
-    found = load_draft(session / "drafts", hash_study(cine), cine)
+    drafts = StudyDrafts(session / "drafts", hash_study(cine))
+    assert drafts.load_offered(cine) is None
+    found = drafts.load_closed(cine)
     assert found is not None
-    assert found.closed
     assert (found.mask[0, 2, 20, 8:15] == 3).all()
 
 

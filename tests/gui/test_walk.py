@@ -100,3 +100,20 @@ def test_what_validation_finds_is_shown_while_it_trains(
     window.settle()
     assert not learn.validation.isVisibleTo(window.dock)
     close_window(window)
+
+
+def test_the_options_of_segmenting_are_so_again_in_the_next_window(window: Window, tmp_path: Path) -> None:
+    section, place = window.dock.segment, window.dock.workplace
+    section.toggle.setChecked(True)
+    section.crf.click()
+    section.device.setCurrentIndex(section.device.findData("cpu"))
+    section.device.activated.emit(section.device.currentIndex())
+    window.settle()
+    assert (section.choice().crf, section.choice().device) == (True, "cpu")
+    again = make_window(place.now.session.folder)
+    choice = again.dock.segment.choice()
+    close_window(again)
+    assert (choice.crf, choice.device) == (True, "cpu")
+    place.change_session(tmp_path / "another")
+    window.settle()
+    assert (section.choice().crf, section.choice().device) == (False, "auto")
