@@ -26,7 +26,7 @@ from glrp_training.compare import (
     score_slices,
 )
 from glrp_training.finetune import Material, finetune
-from glrp_training.holdout import plan_validation
+from glrp_training.holdout import group_patients, plan_validation
 from glrp_training.plateau import Plateau
 from glrp_training.recall import TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
 from glrp_training.slices import cut_middle, take_slices
@@ -88,9 +88,11 @@ class Trial:
         """Compare both models; at the end `comparison` is complete."""
         anchor = yield from self._measure_anchor()
         judged = yield from self._judge_all()
+        job = self._unfinished.job
+        whose = group_patients(job.labels, job.patients)
         self.comparison = self.comparison.model_copy(
             update={
-                "patients": compare_patients(judged, self._unfinished.job.phases),
+                "patients": compare_patients(judged, job.phases, whose),
                 "anchor": anchor,
                 "changed": rank_changes(judged, self._pictures),
                 "complete": True,
