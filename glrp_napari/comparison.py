@@ -47,7 +47,7 @@ class Heart(Found):
 
 
 class PatientComparison(Found):
-    """Base and candidate on the held-out corrected slices of one patient (a study's hash).
+    """Base and candidate on the held-out corrected slices of one patient (the hash of a study of his).
 
     The hearts are there where end-diastole and end-systole are fully labelled: by the labels, and by each model.
     """

@@ -15,7 +15,7 @@ from glrp_napari.library.record_text import LibraryError, parse_object
 State = Literal["accepted", "corrected"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-FORMAT = 2
+FORMAT = 3
 """Records of a later format are read as far as they are understood, and their library is not written to."""
 
 
@@ -30,11 +30,13 @@ class DamagedRecord(LibraryError):
 class Label(BaseModel):
     """The record of one label: one slice of one frame of one study.
 
-    `study` is the hash of the study (`hash_study`); one study counts as one patient. `frame_mean` and `frame_std` are
-    those of the whole 3-D frame, which the network's z-score needs and a single slice does not show. `counter` orders
-    labels without trusting the clock. Since format 2: `who` accepted it, as typed by that person, and the `protocol`
-    in force; the grid, `shape` (Y, X) and `geometry`; and the SHA-256 of its files, `before_sha256` being that of the
-    model's own answer, None where there was none.
+    `study` is the hash of the study (`hash_study`). `frame_mean` and `frame_std` are those of the whole 3-D frame,
+    which the network's z-score needs and a single slice does not show. `counter` orders labels without trusting the
+    clock. Since format 2: `who` accepted it, as typed by that person, and the `protocol` in force; the grid, `shape`
+    (Y, X) and `geometry`; and the SHA-256 of its files, `before_sha256` being that of the model's own answer, None
+    where there was none. Since format 3: `patient`, a hash that the files of one patient share (`hash_patient`), None
+    where the study alone stands for the patient; and whether the slice lies `outside` base and apex as the reader set
+    them, so that nothing learns from it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,8 @@ class Label(BaseModel):
     model: str | None = None
     who: str = ""
     protocol: Protocol | None = None
+    patient: Hash | None = None
+    outside: bool = False
     shape: tuple[int, int] | None = None
     geometry: Geometry | None = None
     image_sha256: Hash | None = None

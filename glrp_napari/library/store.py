@@ -6,7 +6,7 @@ either the old label or the new one. Knows no network and no window, and not whe
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load
 from glrp_napari.library.record_text import LibraryError, check_inside
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
+from glrp_napari.reading.studies import hash_patient
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_images, write_mask
 
@@ -32,7 +33,8 @@ KINDS: tuple[Kind, ...] = ("image", "mask", "before")
 class Accepted:
     """A slice to be stored: its place in the cine, whether a person corrected it, and its labels (Y, X).
 
-    `before` is the model's own answer (Y, X) that was corrected, None where no model segmented the slice.
+    `before` is the model's own answer (Y, X) that was corrected, None where no model segmented the slice. `outside`
+    says that the slice lies beyond base and apex as the reader set them.
     """
 
     frame: int
@@ -40,6 +42,7 @@ class Accepted:
     state: State
     mask: Mask
     before: Mask | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,19 @@ def remove_label(folder: Path, label: Label) -> None:
     _remove_files(folder, label)
 
 
+def mark_outside(folder: Path, study: str, outside: Mapping[int, Collection[int]]) -> int:
+    """Note which labels of a study's frames lie beyond base and apex: by frame the slices that do; others do not.
+
+    Frames that are not named stay as they are. Returns how many labels changed; raises as `list_writable`.
+    """
+    own = [label for label in list_writable(folder) if label.study == study and label.frame in outside]
+    moved = [label for label in own if label.outside != (label.slice in outside[label.frame])]
+    for label in moved:
+        version = 1 if label.format_version == 1 else FORMAT  # the names of its files depend on the former
+        save_record(folder, label.model_copy(update={"outside": not label.outside, "format_version": version}))
+    return len(moved)
+
+
 def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
     """Write the missing images of labels again from their study, whose hash the caller has compared."""
     for label in labels:
@@ -244,6 +260,8 @@ def _describe(cine: Cine, one: Accepted, counter: int, study: str) -> Label:
         slices=slices,
         state=one.state,
         counter=counter,
+        patient=hash_patient(cine.source),
+        outside=one.outside,
         frame_mean=float(cine.images[one.frame].mean(dtype=np.float64)),
         frame_std=float(cine.images[one.frame].std(dtype=np.float64)),
         shape=(rows, columns),

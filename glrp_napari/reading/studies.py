@@ -3,6 +3,7 @@
 It must not know what they are used for. What cannot be read is told, not passed over.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glrp_napari.cine import Cine
+from glrp_napari.cine import Cine, Source
 from glrp_napari.reading import ReadError, list_series, read_cine
 from glrp_napari.reading.formats import is_dicom
 from glrp_napari.reading.names import study_name
@@ -64,6 +65,17 @@ def name_patient(study: Path, folder: Path) -> str:
     name = _FRAME_NAME.sub("", study_name(study))
     above = [part for part in relative.parts[:-1] if part != name]
     return "/".join([*above, name] if name else above) or study_name(study)
+
+
+def hash_patient(source: Source) -> str | None:
+    """A hash that the files of one patient share by place and name (`name_patient`), so that nobody can be read in it.
+
+    None for what is no file, and for DICOM: its folders hold all frames and are called alike from disc to disc.
+    """
+    if source.path is None or source.format == "DICOM":
+        return None
+    path = Path(os.path.abspath(source.path))  # not through links: those of data stores lead to files without names
+    return hashlib.sha256(name_patient(path, Path(path.anchor)).encode()).hexdigest()
 
 
 def _list_files(folder: Path) -> tuple[list[Path], list[Path]]:

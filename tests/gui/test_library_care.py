@@ -10,7 +10,7 @@ import pytest
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine
 from glrp_napari.gui import asking
-from glrp_napari.library import Protocol, accept_slice, claim_library, list_labels, load_protocol
+from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol
 from glrp_napari.library.lock import HOLDER
 from glrp_napari.library.store import find_file
 from glrp_napari.writing.masks import write_images, write_mask
@@ -105,7 +105,7 @@ def test_case_75_a_damaged_record_is_named_and_set_aside_on_request(library: Win
 def test_case_76_a_newer_label_makes_the_library_read_only(library: Window, cine: Cine) -> None:
     label = accept_slice(folder(library), cine, ring(), 0, 0, "accepted")
     path = folder(library) / f"{label.stem}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": FORMAT + 1}))
     library.dock.workplace.list_session()
     library.settle()
     assert "later version" in library.dock.learn.library.read_only.text.text()

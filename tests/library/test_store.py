@@ -10,6 +10,7 @@ import pytest
 
 from glrp_napari.cine import Cine, hash_study
 from glrp_napari.library import (
+    FORMAT,
     Accepted,
     DamagedRecord,
     LibraryError,
@@ -19,6 +20,7 @@ from glrp_napari.library import (
     list_labels,
     load_before,
     load_slice,
+    mark_outside,
     relink_images,
     remove_label,
     save_protocol,
@@ -181,7 +183,7 @@ def test_the_record_says_who_by_which_protocol_on_which_grid(coded_cine: Cine, t
     label = accept_slices(tmp_path, coded_cine, [Accepted(1, 2, "corrected", paint(coded_cine))], who="A. B.")[0]
     (found,) = list_labels(tmp_path)
     assert found == label
-    assert (found.who, found.protocol, found.shape, found.format_version) == ("A. B.", protocol, (10, 12), 2)
+    assert (found.who, found.protocol, found.shape, found.format_version) == ("A. B.", protocol, (10, 12), FORMAT)
     assert found.geometry is not None
     assert found.geometry.origin_mm == (0, 0, 16.0)
 
@@ -221,16 +223,49 @@ def test_a_record_of_format_1_still_reads(coded_cine: Cine, tmp_path: Path) -> N
     assert (new.counter, len(list(tmp_path.iterdir()))) == (2, 3)
 
 
+def test_a_record_of_format_2_reads_as_of_a_patient_of_its_own_between_base_and_apex(
+    coded_cine: Cine, tmp_path: Path
+) -> None:
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
+    old = label.model_dump(mode="json", exclude={"patient", "outside"}) | {"format_version": 2}
+    (tmp_path / f"{label.stem}.json").write_text(json.dumps(old))
+    (found,) = list_labels(tmp_path)
+    assert (found.format_version, found.patient, found.outside) == (2, None, False)
+    mark_outside(tmp_path, label.study, {1: [2]})
+    (found,) = list_labels(tmp_path)
+    assert (found.format_version, found.outside) == (FORMAT, True)
+    np.testing.assert_array_equal(load_slice(tmp_path, found)[1], paint(coded_cine))
+
+
+def test_labels_beyond_base_and_apex_are_marked_and_may_come_back(coded_cine: Cine, tmp_path: Path) -> None:
+    slices = [Accepted(t, z, "accepted", paint(coded_cine), outside=z == 3) for t in (0, 1) for z in range(4)]
+    accept_slices(tmp_path, coded_cine, slices)
+    other = accept_slice(
+        tmp_path, replace(coded_cine, images=coded_cine.images + 1), paint(coded_cine), 0, 0, "accepted"
+    )
+
+    def list_marked() -> list[tuple[int, int]]:
+        return [(label.frame, label.slice) for label in list_labels(tmp_path) if label.outside]
+
+    assert list_marked() == [(0, 3), (1, 3)]
+    assert mark_outside(tmp_path, hash_study(coded_cine), {0: [0, 1]}) == 3
+    assert list_marked() == [(0, 0), (0, 1), (1, 3)]
+    assert mark_outside(tmp_path, hash_study(coded_cine), {0: [0, 1], 2: [0]}) == 0
+    assert mark_outside(tmp_path, hash_study(coded_cine), {0: [], 1: []}) == 3
+    assert list_marked() == []
+    assert other in list_labels(tmp_path)
+
+
 def test_case_76_a_newer_record_is_read_and_its_library_not_written(coded_cine: Cine, tmp_path: Path) -> None:
     label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 0, "accepted")
     path = tmp_path / f"{label.stem}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3, "mood": "good"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": FORMAT + 1, "mood": "good"}))
     (found,) = list_labels(tmp_path)
     np.testing.assert_array_equal(load_slice(tmp_path, found)[1], paint(coded_cine))
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(LibraryError, match="found format 3, expected at most 2"):
+    with pytest.raises(LibraryError, match=f"found format {FORMAT + 1}, expected at most {FORMAT}"):
         accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 1, "accepted")
-    with pytest.raises(LibraryError, match="found format 3"):
+    with pytest.raises(LibraryError, match=f"found format {FORMAT + 1}"):
         remove_label(tmp_path, found)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert survey_labels(tmp_path).is_newer

@@ -12,6 +12,7 @@ import pytest
 
 from glrp_napari.cine import Cine
 from glrp_napari.library import (
+    FORMAT,
     Accepted,
     Label,
     LibraryError,
@@ -102,10 +103,10 @@ def test_damaged_labels_are_refused_one_by_one(library: Path, tmp_path: Path) ->
 
 def test_case_76_a_newer_label_is_not_taken(library: Path, tmp_path: Path) -> None:
     path = library / f"{list_labels(library)[0].stem}.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 3}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": FORMAT + 1}))
     done = finish(import_labels(library, tmp_path / "new"))
     assert len(done.taken) == 2
-    assert "found format 3" in done.refused[0]
+    assert f"found format {FORMAT + 1}" in done.refused[0]
 
 
 def test_an_export_goes_into_an_empty_folder_only(library: Path, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glrp_napari.cine import Cine
-from glrp_napari.reading.studies import find_studies, name_patient
+from glrp_napari.cine import Cine, Source
+from glrp_napari.reading.studies import find_studies, hash_patient, name_patient
 from glrp_napari.writing.masks import write_images, write_mask
 
 from . import dicom_files
@@ -68,6 +68,21 @@ def test_dicom_folders_are_studies_by_patient(tmp_path: Path) -> None:
 )
 def test_a_patient_is_a_place_and_a_name_without_the_frame(study: str, patient: str) -> None:
     assert name_patient(Path("/data") / study, Path("/data")) == patient
+
+
+def test_case_74_the_files_of_a_patient_share_a_hash_that_names_nobody(tmp_path: Path) -> None:
+    def hash_file(name: str, kind: str = "NIfTI") -> str | None:
+        return hash_patient(Source("x", tmp_path / name, kind))
+
+    names = ("p1/p1_frame01.nii.gz", "p1/p1_frame12.nii", "p1/p1_4d.nii.gz", "../{}/p1/p1_ED.nrrd", "p1.mha")
+    (one,) = {hash_file(name.format(tmp_path.name)) for name in names}
+    assert one is not None
+    assert len(one) == 64
+    others = ("p2/p2_frame01.nii.gz", "a/cine.nii.gz", "b/cine.nii.gz", "p11/p11_frame01.nii.gz")
+    assert len({one, *(hash_file(name) for name in others)}) == 5
+    assert hash_file("ED.nii.gz") == hash_file("ES.nii.gz")
+    assert hash_file("p1/dicom", "DICOM") is None
+    assert hash_patient(Source("drawn in memory")) is None
 
 
 @pytest.mark.realdata

@@ -176,11 +176,21 @@ def test_hearts_are_measured_where_the_settled_phases_are_fully_labelled(
         mask[26 + (8, 8, 6, 2)[frame] :][mask[26 + (8, 8, 6, 2)[frame] :] == 3] = 2
         label = accept_slice(tmp_path, cine, mask, frame, z, "corrected", study=STUDY)
         judged.append(Judged(label, cine.images[frame, z], mask, cine.geometry, mask, mask))
-    (patient,) = compare_patients(judged, phases)
+    (patient,) = compare_patients(judged, phases, {STUDY: STUDY})
     assert (patient.labelled_heart is not None) == known
     if patient.labelled_heart is not None:
         volumes = [sum((o.mask == 3).sum() for o in judged if o.label.frame == f) * 0.032 for f in (0, 2)]
         assert [patient.labelled_heart.edv_ml, patient.labelled_heart.esv_ml] == pytest.approx(volumes)
+
+
+def test_case_74_two_studies_of_one_patient_are_compared_as_one(tmp_path: Path) -> None:
+    judged = []
+    for seed in range(3):
+        cine, masks = make_square_cine(seed, slices=1)
+        label = accept_slice(tmp_path, cine, masks[0, 0], 0, 0, "corrected")
+        judged.append(Judged(label, cine.images[0, 0], masks[0, 0], cine.geometry, masks[0, 0], masks[0, 0]))
+    whose = {one.label.study: ("one", "other", "one")[i] for i, one in enumerate(judged)}
+    assert [patient.slices for patient in compare_patients(judged, {}, whose)] == [2, 1]
 
 
 def test_accepted_slices_alone_prove_nothing(tiny_model: Model, tmp_path: Path) -> None:

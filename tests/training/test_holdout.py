@@ -1,10 +1,22 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from glrp_training.holdout import MANIFEST, Plan, freeze_manifest, load_manifest, plan_validation
+from glrp_training.holdout import (
+    MANIFEST,
+    Plan,
+    freeze_manifest,
+    group_patients,
+    load_manifest,
+    plan_validation,
+)
 
-from glrp_napari.library import Label, LibraryError
+from glrp_napari.cine import Cine
+from glrp_napari.library import Label, LibraryError, list_labels
+from glrp_napari.library.foreign import find_pairs, import_pairs
+from glrp_napari.writing.masks import write_images, write_mask
 
 PATIENTS = [f"{i:012x}".ljust(64, "0") for i in range(30)]
 
@@ -82,6 +94,50 @@ def test_case_74_a_patient_the_base_has_seen_validates_nothing() -> None:
     assert (
         plan_validation(make_labels(3), PATIENTS, seen=[label.stem for label in make_labels(3)]).held_out == "nothing"
     )
+
+
+@pytest.mark.parametrize("count", [2, 4, 12])
+def test_case_74_ed_and_es_imported_as_two_files_are_one_patient(coded_cine: Cine, tmp_path: Path, count: int) -> None:
+    mask = np.zeros((1, *coded_cine.images.shape[1:]), np.uint8)
+    mask[0, 2, 3:6, 3:6] = 3
+    for number in range(2 * count):
+        name = tmp_path / "in" / f"patient{number // 2:02d}_frame{(1, 12)[number % 2]:02d}"
+        frame = replace(coded_cine, images=coded_cine.images[:1] + number, frame_ms=None)
+        name.parent.mkdir(exist_ok=True)
+        write_images(name.with_suffix(".nii.gz"), frame.images, frame)
+        write_mask(name.with_name(f"{name.name}_gt.nii.gz"), mask, frame)
+    for _ in import_pairs(find_pairs(tmp_path / "in"), tmp_path / "labels"):
+        pass
+    labels = list_labels(tmp_path / "labels")
+    assert len({label.study for label in labels}) == 2 * count
+    patients = freeze_manifest(tmp_path / "labels", labels).patients
+    assert len(patients) == count
+    plan = plan_validation(labels, patients)
+    assert plan.held_out == "patients"
+    patient_of = {label.stem: (label.counter - 1) // 2 for label in labels}  # they came in the order of their names
+    for training, apart in [(plan.training, plan.apart), *((fold.training, fold.apart) for fold in plan.folds)]:
+        assert training
+        assert not {patient_of[label.stem] for label in training} & {patient_of[label.stem] for label in apart}
+
+
+def test_case_74_a_patient_keeps_his_place_when_files_of_his_come_later(tmp_path: Path) -> None:
+    old = make_labels(*[1] * 12)  # of an earlier version: each study stands for itself
+    before = freeze_manifest(tmp_path, old).patients
+    known, his = old[4], "f" * 64
+    again = known.model_copy(update={"slice": 3, "patient": his, "counter": 20})
+    other = known.model_copy(update={"study": PATIENTS[20], "patient": his, "counter": 21})
+    labels = [*old, again, other]
+    assert freeze_manifest(tmp_path, labels).patients == before
+    assert set(plan_validation(labels, before).apart) >= {known, again, other}
+
+
+def test_studies_are_joined_by_way_of_a_third() -> None:
+    names = [("a", PATIENTS[0]), ("b", PATIENTS[1]), ("c", PATIENTS[2]), ("a", PATIENTS[2])]
+    (label,) = make_labels(1)
+    labels = [label.model_copy(update={"patient": name * 64, "study": study}) for name, study in names]
+    whose = group_patients(labels)
+    assert [whose[study] for study in PATIENTS[:3]] == ["a" * 64, "b" * 64, "a" * 64]
+    assert group_patients(labels, ["c" * 64])[PATIENTS[0]] == "c" * 64
 
 
 def test_the_manifest_is_frozen_and_only_grows(tmp_path: Path) -> None:

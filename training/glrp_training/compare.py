@@ -68,21 +68,25 @@ def judge(
     return judged
 
 
-def compare_patients(judged: Sequence[Judged], phases: Mapping[str, tuple[int, int]]) -> tuple[PatientComparison, ...]:
-    """Scores by patient on the corrected slices; hearts from all of them, where ED and ES are fully labelled.
+def compare_patients(
+    judged: Sequence[Judged], phases: Mapping[str, tuple[int, int]], whose: Mapping[str, str]
+) -> tuple[PatientComparison, ...]:
+    """Scores by patient on the corrected slices; hearts from all of a study's, where ED and ES are fully labelled.
 
-    `phases` are the frames of ED and ES by study, as the reader settled them.
+    `phases` are the frames of ED and ES by study, as the reader settled them; `whose` tells each study's patient.
     """
-    by_study: defaultdict[str, list[Judged]] = defaultdict(list)
+    by_patient: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
-        by_study[one.label.study].append(one)
+        by_patient[whose[one.label.study]].append(one)
     found = []
-    for study, slices in by_study.items():
+    for slices in by_patient.values():
+        studies = dict.fromkeys(one.label.study for one in slices)
+        study = next((study for study in studies if study in phases), next(iter(studies)))
         corrected = [one for one in slices if one.label.state == "corrected"]
         if corrected:
             base = score_slices([one.base for one in corrected], corrected)
             candidate = score_slices([one.candidate for one in corrected], corrected)
-            hearts = measure_hearts(slices, phases.get(study))
+            hearts = measure_hearts([one for one in slices if one.label.study == study], phases.get(study))
             found.append(
                 PatientComparison(study=study, slices=len(corrected), base=base, candidate=candidate, **hearts)
             )

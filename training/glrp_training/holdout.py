@@ -1,10 +1,11 @@
 """Which labels are kept apart to validate on. By patient, frozen in a manifest; pure but for that file.
 
-One study counts as one patient. The manifest is the list of patients in the order in which they came; a patient's
-place in it never changes, so whoever validates today is not trained on tomorrow.
+Studies count as one patient where their labels name the same, each as one of its own elsewhere. The manifest is the
+list of patients in the order in which they came; a patient's place in it never changes, so whoever validates today is
+not trained on tomorrow.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,7 +25,7 @@ FOLDS = 3
 
 
 class Manifest(Settings):
-    """The patients (studies' hashes) of a library, in the order in which they came."""
+    """The patients of a library (by hash, their own or that of a study) in the order in which they came."""
 
     format_version: Literal[1] = 1
     patients: tuple[str, ...] = Field(default=())
@@ -59,20 +60,36 @@ def plan_validation(labels: Sequence[Label], patients: Sequence[str], seen: Coll
     base was trained on: a patient with any of those (of a single patient: a slice position) validates nothing.
     """
     in_order = sorted(labels, key=lambda label: label.stem)
-    studies = {label.study for label in in_order}
-    known = {label.study for label in in_order if label.stem in seen}
-    useful = {label.study for label in in_order if label.state == "corrected"} - known
-    if len(studies) >= ENOUGH_PATIENTS:
+    whose = group_patients(in_order, patients)
+    owner = {label.stem: whose[label.study] for label in in_order}
+    known = {owner[label.stem] for label in in_order if label.stem in seen}
+    useful = {owner[label.stem] for label in in_order if label.state == "corrected"} - known
+    if len(set(owner.values())) >= ENOUGH_PATIENTS:
         apart = useful.intersection(patients[EVERY - 1 :: EVERY])
-        rest = tuple(label for label in in_order if label.study not in apart)
-        out = tuple(label for label in in_order if label.study in apart)
+        rest = tuple(label for label in in_order if owner[label.stem] not in apart)
+        out = tuple(label for label in in_order if owner[label.stem] in apart)
         return Plan("patients" if out and rest else "nothing", rest if out and rest else tuple(in_order), out)
-    if len(studies) > 1:
-        places = {label.stem: patients.index(label.study) for label in in_order if label.study in useful}
+    if len(set(owner.values())) > 1:
+        places = {stem: patients.index(patient) for stem, patient in owner.items() if patient in useful}
         return _plan("patients", in_order, places)
     levels = {label.slice for label in in_order if label.stem in seen}
     places = {label.stem: label.slice for label in in_order if label.slice not in levels}
     return _plan("slices", in_order, places)
+
+
+def group_patients(labels: Iterable[Label], patients: Sequence[str] = ()) -> dict[str, str]:
+    """By study, whose it is: that one of a patient's hashes which comes first in the manifest's order `patients`.
+
+    Two studies are one patient's if labels of both name the same, be it by way of a third study.
+    """
+    groups: list[tuple[str, ...]] = []
+    for names in dict.fromkeys((label.patient or label.study, label.study) for label in labels):
+        near = [group for group in groups if not set(names).isdisjoint(group)]
+        groups = [group for group in groups if group not in near]
+        groups.append(tuple(dict.fromkeys(name for group in (*near, names) for name in group)))
+    places = {name: place for place, name in enumerate(patients)}
+    first = {group: min(group, key=lambda name: places.get(name, len(places))) for group in groups}
+    return {name: first[group] for group in groups for name in group}
 
 
 def freeze_manifest(folder: Path, labels: Sequence[Label]) -> Manifest:
@@ -81,7 +98,9 @@ def freeze_manifest(folder: Path, labels: Sequence[Label]) -> Manifest:
     Raises LibraryError for a manifest that is damaged, OSError when it cannot be written.
     """
     known = load_manifest(folder).patients
-    came = [label.study for label in sorted(labels, key=lambda label: (label.counter, label.stem))]
+    in_order = sorted(labels, key=lambda label: (label.counter, label.stem))
+    whose = group_patients(in_order, known)
+    came = [whose[label.study] for label in in_order]
     manifest = Manifest(patients=tuple(dict.fromkeys((*known, *came))))
     if manifest.patients != known:
         write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2).encode() + b"\n")

@@ -27,7 +27,7 @@ from glrp_training.compare import (
 )
 from glrp_training.conventions import find_protocol, redraw
 from glrp_training.finetune import Material, finetune
-from glrp_training.holdout import plan_validation
+from glrp_training.holdout import group_patients, plan_validation
 from glrp_training.plateau import Plateau
 from glrp_training.recall import TEST_SEEDS, TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
 from glrp_training.slices import cut_middle, take_slices
@@ -89,9 +89,11 @@ class Trial:
         measure = yield from self._prepare_anchor(TEST_SEEDS, "Old and new model on test hearts")
         anchor = yield from measure(self.network)
         judged = yield from self._judge_all()
+        job = self._unfinished.job
+        whose = group_patients(job.labels, job.patients)
         self.comparison = self.comparison.model_copy(
             update={
-                "patients": compare_patients(judged, self._unfinished.job.phases),
+                "patients": compare_patients(judged, job.phases, whose),
                 "anchor": anchor,
                 "changed": rank_changes(judged, self._pictures),
                 "complete": True,
