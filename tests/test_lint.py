@@ -8,7 +8,7 @@ import pytest
 
 from glrp_napari.cine import Cine, Geometry, Source, hash_study
 from glrp_napari.library import Label, Protocol, accept_slice, list_labels, save_protocol
-from glrp_napari.library.store import find_file
+from glrp_napari.library.label_files import find_file
 from glrp_napari.lint import LabelFinding, LabelledSlice, conclude, examine_slice, lint_library
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask

@@ -1,8 +1,9 @@
-"""The few dialogs of the system's own: which file, which folder."""
+"""Asking the user: the few dialogs of the system's own (which file, which folder), and one dialog of ours at a time."""
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QDialog, QFileDialog, QWidget
 
 CINES = "Cines (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd *.dcm *.ima);;All files (*)"
 MODELS = "Models (*.zip)"
@@ -36,3 +37,22 @@ def ask_target(parent: QWidget, title: str, suggestion: str, suffix: str = NIFTI
     if not name:
         return None
     return Path(name) if name.endswith(kinds) else Path(f"{name}{suffix}")
+
+
+class Asking(QObject):
+    """One who asks by a dialog that does not stop the window; `dialog` is the question on screen, if any."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.dialog: QDialog | None = None
+
+    def ask(self, dialog: QDialog) -> None:
+        """Show a dialog; when it is answered or left, it is gone."""
+        self.dialog = dialog
+        dialog.finished.connect(self._on_finished)
+        dialog.open()
+
+    def _on_finished(self, _result: int) -> None:
+        if self.dialog is not None:
+            self.dialog.deleteLater()
+            self.dialog = None

@@ -3,9 +3,10 @@
 Knows the library's part of the section Learn and the objects behind it, nothing of fine-tuning itself.
 """
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
+from glrp_napari.gui.asking import Asking
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.learn import LearnSection
 from glrp_napari.gui.library_bar import LibraryBar
@@ -25,8 +26,8 @@ from glrp_napari.library import (
 )
 
 
-class LibraryCare(QObject):
-    """Joins the library's widgets with the workplace; `dialog` is the question on screen, if any."""
+class LibraryCare(Asking):
+    """Joins the library's widgets with the workplace."""
 
     reader_typed = Signal(str)
 
@@ -36,7 +37,6 @@ class LibraryCare(QObject):
         self._window = window
         self.transferring = Transferring(workplace, window)
         self.linting = Linting(workplace)
-        self.dialog: ProtocolDialog | None = None
         workplace.opened.connect(self._on_opened)
 
     def connect_section(self, learn: LearnSection) -> None:
@@ -68,10 +68,9 @@ class LibraryCare(QObject):
             )
 
     def _on_protocol(self, protocol: Protocol | None) -> None:
-        self.dialog = ProtocolDialog(protocol, self._workplace.now.reader, self._window)
-        self.dialog.chosen.connect(self._on_protocol_chosen)
-        self.dialog.finished.connect(self._on_dialog_finished)
-        self.dialog.open()
+        dialog = ProtocolDialog(protocol, self._workplace.now.reader, self._window)
+        dialog.chosen.connect(self._on_protocol_chosen)
+        self.ask(dialog)
 
     def _on_protocol_chosen(self, protocol: Protocol, reader: str) -> None:
         place, folder = self._workplace, self._workplace.now.session.labels
@@ -79,11 +78,6 @@ class LibraryCare(QObject):
         self.reader_typed.emit(reader)
         if place.may_write():
             place.writers.run(lambda: save_protocol(folder, protocol), lambda _none: None, place.tell)
-
-    def _on_dialog_finished(self, _result: int) -> None:
-        if self.dialog is not None:
-            self.dialog.deleteLater()
-            self.dialog = None
 
     def _on_opened(self, study: OpenStudy) -> None:
         """Write images again that are missing from the library and that the opened study has."""

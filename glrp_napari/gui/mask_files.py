@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask
+from glrp_napari.gui.asking import Asking
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.label_dialog import LabelDialog
@@ -18,14 +18,13 @@ from glrp_napari.gui.workplace import Workplace
 from glrp_napari.writing.masks import write_mask
 
 
-class MaskFiles(QObject):
-    """Loads masks into the workplace's study and saves its mask; `dialog` is the question on screen, if any."""
+class MaskFiles(Asking):
+    """Loads masks into the workplace's study and saves its mask."""
 
     def __init__(self, workplace: Workplace, window: QWidget) -> None:
         super().__init__(workplace)
         self._workplace = workplace
         self._window = window
-        self.dialog: LabelDialog | None = None
 
     def load(self, path: Path) -> None:
         """Take over a mask file as a person's edits, once it is known what its labels mean."""
@@ -57,15 +56,9 @@ class MaskFiles(QObject):
         if found.are_ours:
             self.take(found.path, None)
             return
-        self.dialog = LabelDialog(found, self._window)
-        self.dialog.chosen.connect(lambda meaning: self._on_chosen(study, found.path, meaning))
-        self.dialog.finished.connect(self._on_finished)
-        self.dialog.open()
-
-    def _on_finished(self, _result: int) -> None:
-        if self.dialog is not None:
-            self.dialog.deleteLater()
-            self.dialog = None
+        dialog = LabelDialog(found, self._window)
+        dialog.chosen.connect(lambda meaning: self._on_chosen(study, found.path, meaning))
+        self.ask(dialog)
 
     def _on_chosen(self, study: OpenStudy, path: Path, meaning: dict[int, int]) -> None:
         if study is self._workplace.study:

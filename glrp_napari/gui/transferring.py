@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from glrp_napari.gui import asking
+from glrp_napari.gui.asking import Asking
 from glrp_napari.gui.label_dialog import LabelDialog
 from glrp_napari.gui.label_meaning import FoundLabels, find_labels
 from glrp_napari.gui.stepping import Stepping
@@ -27,8 +27,8 @@ from glrp_napari.library.transfer import (
 Looked = Sequence[tuple[Pair, FoundLabels]]
 
 
-class Transferring(QObject):
-    """Runs one import or export at a time on the thread that writes; `dialog` is the question shown, if any."""
+class Transferring(Asking):
+    """Runs one import or export at a time on the thread that writes."""
 
     def __init__(self, workplace: Workplace, window: QWidget) -> None:
         super().__init__(workplace)
@@ -36,7 +36,6 @@ class Transferring(QObject):
         self._window = window
         self.steps = Stepping(workplace.writers, self)
         self.steps.ended.connect(workplace.list_session)
-        self.dialog: LabelDialog | None = None
 
     def ask_import_folder(self) -> None:
         """Import from a folder that the user chooses."""
@@ -91,15 +90,9 @@ class Transferring(QObject):
             self._take(looked, {})
             return
         labels = tuple(sorted({label for _pair, found in looked if not found.are_ours for label in found.labels}))
-        self.dialog = LabelDialog(replace(asked, labels=labels), self._window)
-        self.dialog.chosen.connect(lambda meaning: self._take(looked, meaning))
-        self.dialog.finished.connect(self._on_finished)
-        self.dialog.open()
-
-    def _on_finished(self, _result: int) -> None:
-        if self.dialog is not None:
-            self.dialog.deleteLater()
-            self.dialog = None
+        dialog = LabelDialog(replace(asked, labels=labels), self._window)
+        dialog.chosen.connect(lambda meaning: self._take(looked, meaning))
+        self.ask(dialog)
 
     def _take(self, looked: Looked, meaning: dict[int, int]) -> None:
         pairs = [pair if found.are_ours else replace(pair, label_map=meaning) for pair, found in looked]

@@ -1,5 +1,6 @@
 """The user's labels on disk: a folder a person can read. What the rest of the program needs of it is named here."""
 
+from glrp_napari.library.label_files import load_before, load_slice
 from glrp_napari.library.lock import Claim, LibraryHeld, claim_library
 from glrp_napari.library.protocol import Protocol, load_protocol, save_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State
@@ -10,8 +11,6 @@ from glrp_napari.library.store import (
     accept_slice,
     accept_slices,
     list_labels,
-    load_before,
-    load_slice,
     mark_outside,
     relink_images,
     remove_label,

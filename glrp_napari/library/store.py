@@ -1,32 +1,26 @@
 """Labels in and out of the library's folder, one slice of one frame a label.
 
-A label is a JSON record and up to three NIfTI files: the slice's image, its mask and the model's own answer. Their
-names carry the label's counter, and the record is written last and alone makes the label exist, so that a crash leaves
-either the old label or the new one. Knows no network and no window, and not whether somebody else writes: see `lock`.
+A label is a JSON record and up to three NIfTI files (see `label_files`). The record is written last and alone makes the
+label exist, so that a crash leaves either the old label or the new one. Knows no network and no window, and not whether
+somebody else writes: see `lock`.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glrp_napari.cine import Cine, Geometry, Mask, Source, hash_study
+from glrp_napari.cine import Cine, Mask, Source, hash_study
+from glrp_napari.library.label_files import KINDS, find_file, hash_file, remove_files
 from glrp_napari.library.protocol import load_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
-from glrp_napari.library.record_text import LibraryError, check_inside
-from glrp_napari.reading import read_cine
-from glrp_napari.reading.masks import read_mask
+from glrp_napari.library.record_text import LibraryError
 from glrp_napari.reading.studies import hash_patient
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_images, write_mask
 
 RECORDS = "*-t*-z*.json"
-Kind = Literal["image", "mask", "before"]
-KINDS: tuple[Kind, ...] = ("image", "mask", "before")
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,31 +141,11 @@ def list_writable(folder: Path) -> tuple[Label, ...]:
     return labels
 
 
-def load_slice(folder: Path, label: Label) -> tuple[NDArray[np.float32], Mask, Geometry]:
-    """Image (Y, X), mask (Y, X) and geometry of one label.
-
-    Raises ReadError when a file is missing or damaged, LibraryError when it is another than the record says.
-    """
-    cine = _load_image(folder, label)
-    mask = _load_mask(find_file(folder, label, "mask"), label.mask_sha256, cine)
-    return cine.images[0, 0].astype(np.float32), mask, cine.geometry
-
-
-def load_before(folder: Path, label: Label) -> Mask | None:
-    """The model's own answer (Y, X) that was corrected to this label, None where there was none.
-
-    Raises as `load_slice`.
-    """
-    if label.before_sha256 is None:
-        return None
-    return _load_mask(find_file(folder, label, "before"), label.before_sha256, _load_image(folder, label))
-
-
 def remove_label(folder: Path, label: Label) -> None:
     """Take a label out: the record first, so that it stops existing at once."""
     list_writable(folder)
     (folder / f"{label.stem}.json").unlink(missing_ok=True)
-    _remove_files(folder, label)
+    remove_files(folder, label)
 
 
 def mark_outside(folder: Path, study: str, outside: Mapping[int, Collection[int]]) -> int:
@@ -210,17 +184,6 @@ def set_aside_damaged(folder: Path, damaged: Sequence[DamagedRecord]) -> Path:
         taken = sum(1 for _ in aside.glob(f"{error.path.stem}*"))
         error.path.rename(aside / f"{error.path.stem}{f'-{taken}' if taken else ''}.json")
     return aside
-
-
-def find_file(folder: Path, label: Label, kind: Kind) -> Path:
-    """Where a label's file lies; in format 1 under a name without the counter."""
-    number = "" if label.format_version == 1 else f"-{label.counter}"
-    return folder / f"{label.stem}.{kind}{number}.nii.gz"
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def cut_slice(cine: Cine, frame: int, slice_index: int) -> Cine:
@@ -282,31 +245,5 @@ def _store(folder: Path, cine: Cine, label: Label, one: Accepted, replaced: Labe
     stored = label.model_copy(update=hashes)
     save_record(folder, stored)
     if replaced is not None:
-        _remove_files(folder, replaced)
+        remove_files(folder, replaced)
     return stored
-
-
-def _remove_files(folder: Path, label: Label) -> None:
-    for kind in KINDS:
-        find_file(folder, label, kind).unlink(missing_ok=True)
-
-
-def _load_image(folder: Path, label: Label) -> Cine:
-    path = find_file(folder, label, "image")
-    _check_hash(path, label.image_sha256)
-    return read_cine(path)
-
-
-def _load_mask(path: Path, expected: str | None, cine: Cine) -> Mask:
-    _check_hash(path, expected)
-    mask: Mask = read_mask(path, cine)[0, 0]
-    return mask
-
-
-def _check_hash(path: Path, expected: str | None) -> None:
-    """Raise LibraryError for a file that leads out of the library or was replaced since the record was written."""
-    check_inside(path.parent, path)
-    if expected is not None and path.exists() and (found := hash_file(path)) != expected:
-        raise LibraryError(
-            f"{path.name}: found SHA-256 {found[:12]}…, expected the record's {expected[:12]}…: it was replaced"
-        )

@@ -13,20 +13,11 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from glrp_napari.library.label_files import KINDS, find_file, hash_file, load_before, load_slice
 from glrp_napari.library.protocol import load_protocol, save_protocol
 from glrp_napari.library.record import FORMAT, Label
 from glrp_napari.library.record_text import LibraryError
-from glrp_napari.library.store import (
-    KINDS,
-    RECORDS,
-    find_file,
-    hash_file,
-    list_writable,
-    load_before,
-    load_slice,
-    save_record,
-    survey_labels,
-)
+from glrp_napari.library.store import RECORDS, list_writable, save_record, survey_labels
 from glrp_napari.reading import ReadError
 from glrp_napari.writing.atomic import write_atomically
 

@@ -28,7 +28,7 @@ from glrp_napari.library import (
     store,
     survey_labels,
 )
-from glrp_napari.library.store import find_file
+from glrp_napari.library.label_files import find_file
 from glrp_napari.preprocess import normalise, normalise_frame
 from glrp_napari.reading import ReadError
 

@@ -27,7 +27,7 @@ from glrp_napari.library import (
     transfer,
 )
 from glrp_napari.library.foreign import Pair, find_pairs, import_pairs
-from glrp_napari.library.store import find_file
+from glrp_napari.library.label_files import find_file
 from glrp_napari.library.transfer import Import, export_labels, import_archive, import_labels, pack_labels
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from glrp_napari.library import Label, LibraryError, list_labels, load_before, load_slice
-from glrp_napari.library.store import KINDS, find_file, save_record
+from glrp_napari.library.label_files import KINDS, find_file
+from glrp_napari.library.store import save_record
 
 TRIES = 3
 
