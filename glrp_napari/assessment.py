@@ -167,6 +167,17 @@ def settle_extents(cine: Cine, mask: Mask, reading: Reading, phases: Phases, seg
     return between | {phases.ed: ed, phases.es: es}
 
 
+def list_outside(labels: Mask, reading: Reading, frame: int) -> list[int]:
+    """The slices of a frame (Z, Y, X) beyond base and apex, where the reader set them of either ventricle.
+
+    Where the reader set neither, there are none: what is only found overrules nobody who accepts a slice.
+    """
+    if frame not in reading.lv_slices and frame not in reading.rv_slices:
+        return []
+    extent = _settle_frame(_crop(labels[None])[0], reading, frame)
+    return [level for level in range(len(labels)) if not extent.holds(level)]
+
+
 def _settle_frame(labels: Mask, reading: Reading, frame: int) -> Extent:
     """The extent of one frame (Z, Y, X): each ventricle's as decided, else as proposed."""
     proposed = propose_extent(labels)

@@ -37,6 +37,10 @@ class Extent(BaseModel):
     lv: Slices | None = None
     rv: Slices | None = None
 
+    def holds(self, level: int) -> bool:
+        """Whether a slice counts to either ventricle."""
+        return any(ends is not None and ends[0] <= level <= ends[1] for ends in (self.lv, self.rv))
+
 
 Extents = Mapping[int, Extent]
 """Extents by frame; a frame that is not named counts with all its slices."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.assessment import Reading, list_outside, measure_reading
 from glrp_napari.cine import Body, Cine, Geometry, Mask, Source, Structure, with_heart_rate
 from glrp_napari.extent import Extent
 from glrp_napari.measure import Phases, measure_function
@@ -44,6 +44,24 @@ def test_an_undecided_reading_is_as_found() -> None:
     assert found.rv_curve is not None
     assert [segment.number for segment in found.segments] == list(range(1, 17))
     assert (found.missing, found.judged) == ((), {})
+
+
+@pytest.mark.parametrize(
+    ("decisions", "outside"),
+    [
+        ({}, []),
+        ({"lv_slices": {4: (2, 3)}, "rv_slices": {4: (2, 3)}}, []),
+        ({"lv_slices": {0: (2, 3)}, "rv_slices": {0: (3, 4)}}, [0, 1, 5]),
+        ({"lv_slices": {0: (2, 3)}, "rv_slices": {0: None}}, [0, 1, 4, 5]),
+        ({"lv_slices": {0: (2, 9)}}, [0]),
+        ({"lv_slices": {0: None}, "rv_slices": {0: None}}, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_slices_are_outside_only_where_the_reader_said_so(decisions: dict[str, object], outside: list[int]) -> None:
+    """In frame 0 the RV is drawn from slice 1 on: of a ventricle that nobody set, the ends are as found."""
+    mask = MASK[0].copy()
+    mask[0][mask[0] == Structure.RV] = 0
+    assert list_outside(mask, Reading(**decisions), 0) == outside
 
 
 def test_every_decision_survives_the_session_file_and_unknown_ones_are_refused() -> None:

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from glrp_napari.assessment import Measurements, Reading
+from glrp_napari.assessment import Measurements, Reading, list_outside
 from glrp_napari.autosave import Draft, SliceState
 from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
 from glrp_napari.gui.history import EditHistory, Place, unpack
@@ -16,7 +16,7 @@ from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_function
-from glrp_napari.library import Accepted
+from glrp_napari.library import Accepted, State
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.suggest import Segmented
 
@@ -169,12 +169,14 @@ class OpenStudy:
     def accept(self, places: list[Place]) -> list[Accepted]:
         """Mark slices as labels and return what is to be stored, with copies of the mask."""
         accepted = []
+        outside = {t: list_outside(self.mask.data[t], self.reading, t) for t in {t for t, _ in places}}
         for place in places:
             by_hand = self.states[place] in (SliceState.EDITED, SliceState.CORRECTED)
             self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
             mask = self.mask.data[place].copy()
             before = self.history.find_predicted(place) if by_hand else None
-            accepted.append(Accepted(*place, "corrected" if by_hand else "accepted", mask, before))
+            state: State = "corrected" if by_hand else "accepted"
+            accepted.append(Accepted(*place, state, mask, before, place[1] in outside[place[0]]))
         return accepted
 
     def withdraw(self, place: Place) -> None:
@@ -192,12 +194,8 @@ class OpenStudy:
 
     def _list_counted(self, frame: int) -> list[int]:
         """The slices of a frame between base and apex of either ventricle, where these are settled; else all."""
-        levels = range(self.states.shape[1])
         extent = self.measured.extents.get(frame) if self.measured else None
-        if extent is None:
-            return list(levels)
-        ends = [found for found in (extent.lv, extent.rv) if found is not None]
-        return [z for z in levels if any(first <= z <= last for first, last in ends)]
+        return [z for z in range(self.states.shape[1]) if extent is None or extent.holds(z)]
 
 
 def look_at_study(study: OpenStudy) -> StudyShown:

@@ -101,9 +101,9 @@ class LearnSection(Section):
     def draw(self, now: Snapshot, finetune: bool) -> None:
         """Show a snapshot; `finetune` says whether that is the obvious next step."""
         set_primary(self.button, finetune)
-        self.button.setText(describe_finetune(len(now.labels)))
-        self.button.setEnabled(bool(now.labels) and not now.job and not now.background and bool(now.models))
-        self.button.setToolTip("" if now.labels else "Accept at least one slice first: it becomes a label.")
+        self.button.setText(describe_finetune(len(now.learnable)))
+        self.button.setEnabled(bool(now.learnable) and not now.job and not now.background and bool(now.models))
+        self.button.setToolTip("" if now.learnable else "Accept at least one slice first: it becomes a label.")
         if now.job != "finetune":
             self.progress.end()
             self._show_work(False)

@@ -55,7 +55,7 @@ class Learning(QObject):
     def start(self, resume: bool = False) -> None:
         """Fine-tune, or go on with what was interrupted."""
         place, base = self._workplace, self._find_base()
-        if base is None or place.now.job or not (resume or place.now.labels):
+        if base is None or place.now.job or not (resume or place.now.learnable):
             return
         self._request = self._make_request(base, resume)
         self._stamp = read_stamp(self._request.models)

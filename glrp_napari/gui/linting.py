@@ -8,7 +8,7 @@ from glrp_napari.lint import LabelFinding, lint_library
 
 
 class Linting(QObject):
-    """Checks the library's labels; `passed` where nothing is odd, else `found` carries the findings."""
+    """Checks the labels to learn from; `passed` where nothing is odd, else `found` carries the findings."""
 
     passed = Signal()
     found = Signal(object)
@@ -21,8 +21,8 @@ class Linting(QObject):
     def start(self) -> None:
         """Check all labels."""
         now = self._workplace.now
-        if now.labels and not now.job and not self.steps.is_running:
-            steps = lint_library(now.session.labels, now.labels)
+        if now.learnable and not now.job and not self.steps.is_running:
+            steps = lint_library(now.session.labels, now.learnable)
             self.steps.run("Checking labels", steps, self._on_checked, self._workplace.tell)
 
     def _on_checked(self, findings: tuple[LabelFinding, ...]) -> None:

@@ -159,7 +159,7 @@ class MeasureSection(Section):
             bar.setProperty("side", side)
             bar.setToolTip(
                 f"The {side.upper()}'s slices at {NAMES[phase]}: drag base or apex, or move the base by ← and →, "
-                "the apex with Shift. Slices outside count nothing."
+                "the apex with Shift. Slices outside count nothing and are not learned from."
             )
             bar.chosen.connect(partial(self.slices_set.emit, side, phase))
             self.ranges[side, phase], self.numbers[side, phase] = bar, numbers

@@ -10,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from glrp_napari.assessment import Measurements, Reading, measure_reading
+from glrp_napari.assessment import Measurements, Reading, list_outside, measure_reading
 from glrp_napari.cine import Cine, Mask
 from glrp_napari.extent import Slices
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace
+from glrp_napari.library import mark_outside
 from glrp_napari.measure import Phases
 from glrp_napari.motion import estimate_phases
 from glrp_napari.segments import Insertions
@@ -42,6 +43,7 @@ class Measuring(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._basis: Basis | None = None
+        self._marked = Reading()
         self._is_measuring = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -93,6 +95,23 @@ class Measuring(QObject):
             self._timer.start(0)
             self._workplace.changed.emit()
 
+    def _mark_labels(self, study: OpenStudy) -> None:
+        """Have the library note which labels lie beyond base and apex as they are set now, if this window may write.
+
+        Done when the numbers are there, not at each step: an end that is dragged passes many slices.
+        """
+        place, folder, reading = self._workplace, self._workplace.now.session.labels, study.reading
+        frames = find_moved(self._marked, reading)
+        masks = {frame: study.mask.data[frame].copy() for frame in frames}
+        self._marked = reading
+
+        def mark() -> int:
+            outside = {frame: list_outside(labels, reading, frame) for frame, labels in masks.items()}
+            return mark_outside(folder, study.loaded.hash, outside)
+
+        if frames and not place.now.read_only:
+            place.writers.run(mark, lambda changed: changed and place.list_session(), place.tell)
+
     def _measure(self) -> None:
         study = self._workplace.study
         if study is None or self._workplace.now.job == "segment":
@@ -113,7 +132,7 @@ class Measuring(QObject):
             self._timer.start(PAUSE_MS)
 
     def _on_opened(self, study: OpenStudy) -> None:
-        self._basis = None
+        self._basis, self._marked = None, Reading()
 
         def show(phases: Phases) -> None:
             study.estimated = phases
@@ -126,6 +145,7 @@ class Measuring(QObject):
         if answer is not None and study is self._workplace.study:
             self._basis = answer.basis
             study.measured = answer.measurements
+            self._mark_labels(study)
             if study.reading != answer.basis[1]:  # as while an end is dragged
                 self._timer.start(0)
             self._workplace.changed.emit()
@@ -133,6 +153,12 @@ class Measuring(QObject):
     def _fail(self, error: BaseException) -> None:
         self._is_measuring = False
         self._workplace.tell(error)
+
+
+def find_moved(before: Reading, after: Reading) -> set[int]:
+    """The frames whose base or apex the reader set otherwise, or no longer."""
+    sides = ((before.lv_slices, after.lv_slices), (before.rv_slices, after.rv_slices))
+    return {frame for old, new in sides for frame, _ in old.items() ^ new.items()}
 
 
 def measure_anew(cine: Cine, mask: Mask, reading: Reading, before: Basis | None) -> Answer | None:

@@ -85,6 +85,11 @@ class Snapshot:
     outcome: str = ""
     suggestion: Suggestion | None = None
 
+    @property
+    def learnable(self) -> tuple[Label, ...]:
+        """The labels that a fine-tuning would learn from: those between base and apex."""
+        return tuple(label for label in self.labels if not label.outside)
+
 
 def choose_next(now: Snapshot) -> Step:
     """The one step to offer as the obvious next; none while a job works and nothing was corrected meanwhile."""

@@ -90,7 +90,8 @@ def describe_warnings(warnings: tuple[str, ...]) -> str:
 
 def describe_label(label: Label, study: StudyShown | None) -> str:
     """A label in the list: the open study by name, another by the start of its hash."""
-    return f"{_describe_label_place(label, study)} · {label.state}"
+    outside = " · outside base and apex" if label.outside else ""
+    return f"{_describe_label_place(label, study)} · {label.state}{outside}"
 
 
 def describe_finding(finding: LabelFinding, study: StudyShown | None) -> str:

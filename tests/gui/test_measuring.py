@@ -12,6 +12,7 @@ from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.measure_words import describe_rates, describe_sources
 from glrp_napari.gui.playback import find_part
 from glrp_napari.gui.slice_range import SliceRange, describe_slices, find_ends, find_slices
+from glrp_napari.gui.words import describe_finetune
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Sex
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -309,6 +310,42 @@ def test_the_base_is_on_the_left_whichever_way_the_stack_goes(
     assert find_ends(slices, 12, apex_first) == ends
     assert find_slices(ends, 12, apex_first) == slices
     assert describe_slices(slices, apex_first) == words
+
+
+def move_base(window: Window) -> int:
+    """Drag the base of both ventricles at ED inwards by one; returns the slice that is left out (from 0)."""
+    bars = window.dock.measure.ranges
+    beyond = bars["lv", "ed"].value()[0]
+    for side in ("lv", "rv"):
+        drag(bars[side, "ed"], 0, 1)
+        wait_for_numbers(window)
+        window.settle()
+    return beyond
+
+
+def test_labels_beyond_the_base_are_not_learned_from_while_it_is_set_so(beating: Window) -> None:
+    place, learn = beating.dock.workplace, beating.dock.learn
+
+    def list_outside() -> dict[int, bool]:
+        return {label.slice: label.outside for label in place.now.labels if label.study == beating.study.loaded.hash}
+
+    beyond = move_base(beating)
+    for level in (beyond, 3):
+        beating.go(2, level)
+        beating.press(Qt.Key.Key_K)
+        beating.settle()
+    assert list_outside() == {beyond: True, 3: False}
+    assert learn.button.text() == describe_finetune(len(place.now.labels) - 1)
+    texts = [learn.labels.item(i).text() for i in range(2)]
+    assert [text.endswith("outside base and apex") for text in texts] == [False, True], "the latest stands first"
+    for _ in range(2):  # the RV's base comes back, then the LV's: one of them is enough
+        beating.click(beating.dock.measure.undo)
+        wait_for_numbers(beating)
+        beating.settle()
+        assert list_outside() == {beyond: False, 3: False}
+    assert learn.button.text() == describe_finetune(len(place.now.labels))
+    assert move_base(beating) == beyond
+    assert list_outside() == {beyond: True, 3: False}
 
 
 def test_body_size_gives_indexed_values_and_ranges(beating: Window) -> None:

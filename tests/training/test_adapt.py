@@ -31,8 +31,16 @@ from glrp_training.unfinished import UnfinishedError, hold
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
-from glrp_napari.library import LibraryError, accept_slice, list_labels, remove_label
-from glrp_napari.messages import FinetuneDone, Interrupted, Progress, StudyFile, TrainingStep, Validated
+from glrp_napari.library import (
+    Accepted,
+    LibraryError,
+    accept_slice,
+    accept_slices,
+    list_labels,
+    mark_outside,
+    remove_label,
+)
+from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
 from glrp_napari.phantom import Phantom
 from glrp_napari.segment import Segmenter
@@ -419,6 +427,23 @@ def test_of_a_fused_base_the_first_network_is_fine_tuned(library: Path, tiny_mod
 def test_an_empty_library_is_refused(tiny_model: Model, tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="found no accepted labels"):
         list(adapt(tmp_path, tiny_model, tmp_path, "mine", CPU))
+
+
+def test_labels_outside_base_and_apex_are_left_out_and_counted(tiny_model: Model, tmp_path: Path) -> None:
+    library = tmp_path / "labels"
+    cine, mask = make_square_cine(0)
+    slices = [Accepted(0, z, "corrected", mask[0, z], outside=z == 5) for z in (1, 3, 5)]
+    labels = accept_slices(library, cine, slices)
+    events = list(adapt(library, tiny_model, tmp_path / "models", "mine", CPU))
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert "1 of 3 labels left out: outside base and apex." in notices
+    assert (events[-1].comparison.trained, events[-1].comparison.slices) == (2, 2)
+    card = find_model(str(events[-1].model)).card
+    assert set(card.labels) == set(card.training["content"]) == {label.stem for label in labels[:2]}
+    assert "2 labels" in card.title
+    mark_outside(library, labels[0].study, {0: [1, 3, 5]})
+    with pytest.raises(LibraryError, match="found only labels outside base and apex"):
+        list(adapt(library, tiny_model, tmp_path / "models", "mine", CPU))
 
 
 def test_a_label_far_from_the_middle_of_its_slice_is_in_the_square(tmp_path: Path) -> None:

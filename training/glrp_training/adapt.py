@@ -10,7 +10,7 @@ from pathlib import Path
 
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
-from glrp_napari.library import Label
+from glrp_napari.library import Label, LibraryError
 from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, Preprocessing, hash_bytes, name_version, save_model_files
 from glrp_napari.segment import Segmenter
@@ -46,10 +46,11 @@ def adapt(
 ) -> Events:
     """Fine-tune `base` on the labels in `library`; the new model is saved to `folder` under a free version of `name`.
 
-    Of a fused base its first network is fine-tuned. Unlabelled slices of `study` take part; `phases`
-    are the frames of ED and ES by study, where they are known. Interrupted (the exception
+    Labels outside base and apex are left out. Of a fused base its first network is fine-tuned. Unlabelled slices of
+    `study` take part; `phases` are the frames of ED and ES by study, where they are known. Interrupted (the exception
     is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be resumed. Raises
-    LibraryError for an empty library, UnfinishedError where another process fine-tunes into the folder.
+    LibraryError for a library without labels to learn from, UnfinishedError where another process fine-tunes into
+    the folder.
     """
     with hold(folder):
         unfinished = yield from begin(library, base, folder, name, placement, study, phases or {})
@@ -73,7 +74,7 @@ def begin(
 ) -> Generator[Progress | Notice, None, Unfinished]:
     """Gather all that the training needs and store it."""
     copied = folder / f"{UNFINISHED}.labels"  # an earlier job stays until this one is stored
-    labels = copy_labels(library, copied)
+    labels = yield from _leave_out(library, copy_labels(library, copied))
     labelled = yield from _prepare(copied, labels, base.card.preprocessing)
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
     memory = yield from recall(segmenter, study, labels)
@@ -159,6 +160,16 @@ def hash_slices(slices: Slices, row: int) -> str:
     """What tells one prepared label from another: image, mask and weights."""
     parts = (slices.images[row], slices.masks[row], weigh_all(slices)[row])
     return hash_bytes(b"".join(part.numpy().tobytes() for part in parts))
+
+
+def _leave_out(library: Path, labels: tuple[Label, ...]) -> Generator[Notice, None, tuple[Label, ...]]:
+    """The labels between base and apex, and a word on how many are not."""
+    inside = tuple(label for label in labels if not label.outside)
+    if not inside:
+        raise LibraryError(f"{library}: found only labels outside base and apex, expected at least one between them")
+    if left := len(labels) - len(inside):
+        yield Notice(text=f"{left} of {len(labels)} labels left out: outside base and apex.")
+    return inside
 
 
 def _prepare(library: Path, labels: Sequence[Label], preprocessing: Preprocessing) -> Generator[Progress, None, Slices]:
