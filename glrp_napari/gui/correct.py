@@ -32,6 +32,11 @@ MORE = (
     ("copy_slice_before", "Copy slice before", "Copy the mask of the slice before onto this one"),
     ("copy_frame_before", "Copy frame before", "Copy this slice's mask of the frame before"),
 )
+VIEWS = (
+    ("toggle_mask", "Hide or show the mask", "See what lies under it"),
+    ("step_opacity", "Opacity", "Fainter, usual, stronger, in turn"),
+    ("flicker", "Before the last run, or now", "What a new model changed, in turn with the mask as it is"),
+)
 PENDING = (SliceState.PREDICTED, SliceState.EDITED)
 
 
@@ -107,10 +112,12 @@ class CorrectSection(Section):
         button = make_button("More", "What is needed less often")
         menu = QMenu(button)
         menu.setToolTipsVisible(True)
-        for action, text, tooltip in MORE:
-            entry = menu.addAction(f"{text}  ({KEYS[action]})" if action in KEYS else text)
-            entry.setToolTip(tooltip)
-            entry.triggered.connect(lambda _checked=False, action=action: self.wanted.emit(action))
+        for group in (MORE, VIEWS):
+            menu.addSeparator()
+            for action, text, tooltip in group:
+                entry = menu.addAction(f"{text}  ({KEYS[action]})" if action in KEYS else text)
+                entry.setToolTip(tooltip)
+                entry.triggered.connect(lambda _checked=False, action=action: self.wanted.emit(action))
         button.setMenu(menu)
         return button
 

@@ -14,6 +14,7 @@ from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.effort_keeping import EffortKeeping
 from glrp_napari.gui.figures import Figures
+from glrp_napari.gui.flicker import Flicker
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.learn import LearnSection
@@ -60,6 +61,7 @@ class CardiacDock(QWidget):
         self.segmenting = Segmenting(self.workplace)
         self.learning = Learning(self.workplace)
         self.correcting = Correcting(self.workplace, self.drafting, self.labelling)
+        self.correcting.offer(flicker=Flicker(self.workplace).toggle)
         self.watching = Watching(self.workplace)
         self.suggesting = Suggesting(self.workplace, self.labelling)
         self.effort = EffortKeeping(self.workplace, self.labelling)

@@ -46,6 +46,7 @@ class EditHistory:
         self._past: deque[Step] = deque(maxlen=layer._history_limit)
         self._future: deque[Step] = deque(maxlen=layer._history_limit)
         self._run: list[Any] | None = None
+        self._last_run: list[Any] = []
         self._ours = False
         self.done_by_person: Callable[[], None] = lambda: None
         """Called at each of a person's strokes and tools, which are effort."""
@@ -65,6 +66,11 @@ class EditHistory:
         """The model's last answer for a slice (Y, X), whatever was edited since; None where no model segmented it."""
         packed = self._predicted.get(place)
         return None if packed is None else unpack(packed, self.layer.data.shape[2:])
+
+    def find_replaced(self) -> dict[Place, NDArray[np.uint8]]:
+        """The slices (Y, X) that the last run changed, as they were before it; none where all of them were empty."""
+        replaced = {place: before for place, before, _after in self._last_run}
+        return replaced if any(before.any() for before in replaced.values()) else {}
 
     def list_predicted(self, states: Container[int]) -> dict[Place, bytes]:
         """The model's last answers, packed (see `unpack`), for the slices in one of these states."""
@@ -136,6 +142,7 @@ class EditHistory:
     def end_run(self) -> None:
         """Close the run's step; a run that changed nothing leaves none."""
         run, self._run = self._run, None
+        self._last_run = run or self._last_run
         for index, item in enumerate(self.layer._undo_history):
             if item is run and not run:
                 del self.layer._undo_history[index]

@@ -36,6 +36,7 @@ SHORTCUTS = (
     Shortcut("Shift+S", "go_es"),
     Shortcut("Shift+H", "toggle_mask"),
     Shortcut("Shift+G", "step_opacity"),
+    Shortcut("Shift+X", "flicker"),
     Shortcut("Shift+N", "next_suggestion"),
 )
 KEYS = {shortcut.action: shortcut.key for shortcut in SHORTCUTS}
