@@ -47,13 +47,17 @@ class StudySegmented:
 
 @dataclass(frozen=True)
 class Job:
-    """How the studies of a cohort are segmented; `model` is a name or a weights file, `report` asks for the PDF too."""
+    """How the studies of a cohort are segmented; `model` is a name or a weights file.
+
+    `report` asks for the PDF too, `patient` for name and dates on it.
+    """
 
     model: str
     frames: CohortFrames = "all"
     crf: CrfSettings | None = None
     device: str = "auto"
     report: bool = False
+    patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def run_task(task: Task, job: Job) -> Outcome:
         else:
             mask = read_mask(task.mask, cine)
         if job.report:
-            list(export_report(task.pages, report, cine, mask))
+            list(export_report(task.pages, report, cine, mask, job.patient))
     except Exception as error:  # the job's border: any error becomes this study's reason
         return Outcome(task, " ".join(explain(error).split()) or type(error).__name__)
     return Outcome(task)

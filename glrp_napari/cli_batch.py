@@ -9,7 +9,7 @@ from glrp_training.commands import Crf, CrfEngine, Device, choose_crf
 from rich.console import Console
 
 from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm
-from glrp_napari.cli_measure import Report
+from glrp_napari.cli_measure import Patient, Report
 from glrp_napari.cohort import FAILURES, SUMMARY, CohortFrames, claim_folder, plan_cohort, read_result, write_tables
 from glrp_napari.device import choose_placement
 from glrp_napari.models import DEFAULT_MODEL, find_model
@@ -33,6 +33,7 @@ def batch(
     crf_engine: CrfEngine = "auto",
     device: Device = "auto",
     report: Report = False,
+    patient: Patient = False,
     slurm: Annotated[
         str | None,
         typer.Option(help="Run on Slurm with submitit's parameters: slurm_partition=gpu,timeout_min=60."),
@@ -51,7 +52,7 @@ def batch(
     claim_folder(out, found, chosen, refinement)
     todo = [task for task in tasks if read_result(task) is None or (report and not task.pages.exists())]
     console.print(f"{len(tasks)} studies in {folder}, {len(tasks) - len(todo)} of them done before")
-    job = Job(str(found.weights.resolve()), chosen, refinement, device, report)
+    job = Job(str(found.weights.resolve()), chosen, refinement, device, report, patient)
     outcomes = run_locally(todo, job, workers) if parameters is None else run_on_slurm(todo, job, out, parameters)
     failures: dict[str, str] = {}
     try:

@@ -11,21 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from matplotlib.figure import Figure
 
 from glrp_napari.assessment import Reading
-from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm
+from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm, run_task
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.cli import segment_command
 from glrp_napari.cli_batch import _parse_parameters, batch
 from glrp_napari.cohort import Task, plan_cohort, read_result, write_tables
+from glrp_napari.drawing import pages
 from glrp_napari.measure import Phases
 from glrp_napari.models import Model
 from glrp_napari.phantom import Anatomy, make_phantom
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
+from glrp_napari.reading.patient import Patient
 from glrp_napari.report import Origin, report_study
 from glrp_napari.table import list_columns, summarise
 from glrp_napari.writing.masks import write_images, write_mask
+from tests.reading import dicom_files as files
 
 SMALL = Anatomy(frames=2, slices=3, pixels=64, pixel_mm=3.6)
 GOOD = 19
@@ -45,9 +49,9 @@ def save_cohort(folder: Path) -> None:
 
 def run_batch(folder: Path, out: Path, model: Model, **options: Any) -> int:  # noqa: ANN401 - the command's own
     """`glrp batch` with its defaults; the exit code."""
-    defaults = {"workers": 1, "frames": "all", "crf": False, "device": "cpu", "report": False, "slurm": None}
+    defaults = {"workers": 1, "frames": "all", "crf": False, "device": "cpu", "slurm": None}
     try:
-        batch(folder, out, model=str(model.weights), **(defaults | options))
+        batch(folder, out, model=str(model.weights), **(defaults | {"report": False, "patient": False} | options))
     except typer.Exit as stop:
         return stop.exit_code
     return 0
@@ -122,6 +126,30 @@ def test_pages_are_those_of_glrp_segment_and_come_later_without_segmenting_again
     assert run_batch(folder, out, tiny_model, report=True) == 0
     assert (out / "b_report.pdf").read_bytes() == alone
     assert (out / "a_report.pdf").stat().st_mtime_ns == written
+
+
+def test_names_stand_on_the_pages_only_if_asked_for(
+    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patients: list[Patient | None] = []
+    draw = pages.draw_pages
+
+    def draw_and_note(*args: Any) -> tuple[Figure, ...]:  # noqa: ANN401 - those of `draw_pages`
+        patients.append(args[3])
+        return draw(*args)
+
+    monkeypatch.setattr(pages, "draw_pages", draw_and_note)
+    files.save_all(tmp_path / "cohort/a", files.build_images(files.Cine(slices=3, size=(40, 36))))
+    (task,) = plan_cohort(tmp_path / "cohort", tmp_path / "out")
+    job = Job(str(tiny_model.weights), device="cpu", report=True)
+    assert run_task(task, job) == run_task(task, replace(job, patient=True)) == Outcome(task)
+    assert patients[0] is None
+    assert patients[1] is not None
+    assert patients[1].name == "Canary Patient"
+    phantom = make_phantom(3, SMALL)
+    write_images(tmp_path / "others.nii", phantom.cine.images, phantom.cine)
+    other = Task(tmp_path / "others.nii", "others", tmp_path / "out/others")
+    assert "expected one read from DICOM" in run_task(other, replace(job, patient=True)).reason
 
 
 @pytest.mark.parametrize(
