@@ -8,8 +8,9 @@ import pytest
 import torch
 from glrp_training import simulate as simulating
 from glrp_training.domains import DOMAINS
+from glrp_training.places import draw_places, look_at, suggest_places
 from glrp_training.score import Case
-from glrp_training.simulate import choose_places, move, simulate, store_corrections
+from glrp_training.simulate import move, simulate, store_corrections
 
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores
@@ -19,6 +20,7 @@ from glrp_napari.messages import FinetuneDone, Progress
 from glrp_napari.models import Model
 from glrp_napari.progress import collect
 from glrp_napari.segment import FrameResult, open_model, segment
+from glrp_napari.suggest import suggest
 
 CPU = Placement(torch.device("cpu"), None, batch=8)
 
@@ -38,11 +40,23 @@ def patients() -> list[Case]:
 
 
 def test_places_of_few_labels_come_first_among_those_of_more(patients: list[Case]) -> None:
-    six = choose_places(patients, 6, seed=1)
-    assert six[:4] == choose_places(patients, 4, seed=1)
+    six = draw_places(patients, 6, seed=1)
+    assert six[:4] == draw_places(patients, 4, seed=1)
     assert len(set(six)) == 6
     assert {i for i, _, _ in six} == {0, 1}  # a third as many patients
     assert all(patients[i].truth[t, z].any() for i, t, z in six)
+
+
+def test_suggested_places_are_those_of_the_window_among_the_same_patients(
+    patients: list[Case], tiny_model: Model
+) -> None:
+    model = open_model(tiny_model, CPU)
+    studies = [collect(look_at(patient.cine, model)) for patient in patients[:2]]
+    picks = collect(suggest_places(patients, 5, model))
+    assert picks == [(one.study, one.frame, one.slice) for one in suggest(studies, 5)]
+    assert len(set(picks)) == 5
+    assert {i for i, _, _ in picks} == {0, 1}
+    assert {i for i, _, _ in collect(suggest_places(patients, 1, model))} == {0}
 
 
 def test_a_domain_changes_the_images_and_leaves_the_original(patients: list[Case]) -> None:
@@ -90,7 +104,7 @@ def test_a_gate_that_takes_what_did_not_help_is_wrong(
     monkeypatch.setattr(simulating, "adapt", adapt)
     monkeypatch.setattr(simulating, "find_model", lambda _name: Model(steps, tiny_model.weights))
     originals = {"MYO": 0.25, "LV": 0.75}
-    places = choose_places(patients, 2, seed=0)
+    places = draw_places(patients, 2, seed=0)
     outcome = collect(simulate(tiny_model, tmp_path, "same", patients, patients[2:], places, CPU, originals))
     assert (outcome.accepted, outcome.reason, outcome.steps, outcome.labels) == (True, "better", 7, 2)
     assert outcome.base == outcome.candidate == outcome.candidate_original

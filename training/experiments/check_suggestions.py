@@ -16,15 +16,16 @@ from typing import Annotated
 import numpy as np
 import typer
 from glrp_training.dataset import load_dataset
+from glrp_training.places import look_at
 from glrp_training.score import FIRST_HELD_OUT_SEED, join_cases, list_cases
 from numpy.typing import NDArray
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine, Mask, Structure
 from glrp_napari.device import choose_placement
 from glrp_napari.models import DEFAULT_MODEL, find_model
 from glrp_napari.phantom import make_phantom, sample_anatomy
-from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
+from glrp_napari.progress import collect
+from glrp_napari.segment import Segmenter, open_model
 from glrp_napari.suggest import Segmented, measure_doubts, score_slices, suggest
 
 
@@ -69,13 +70,8 @@ def join_phases(dataset: Path, split: str) -> Iterator[tuple[str, Cine, Mask]]:
 
 def judge(name: str, cine: Cine, truth: Mask, segmenter: Segmenter) -> Judged:
     """Segment all frames and measure the error of each slice."""
-    events = segment(cine.images, cine.geometry, segmenter)
-    results = sorted((event for event in events if isinstance(event, FrameResult)), key=lambda result: result.frame)
-    mask, uncertainty, embedding = (
-        np.stack([getattr(r, name) for r in results]) for name in ("mask", "uncertainty", "embedding")
-    )
-    states = np.full(mask.shape[:2], SliceState.PREDICTED, np.uint8)
-    return Judged(name, Segmented(mask, uncertainty, states, embedding), measure_errors(mask, truth))
+    study = collect(look_at(cine, segmenter))
+    return Judged(name, study, measure_errors(study.mask, truth))
 
 
 def measure_errors(mask: Mask, truth: Mask) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
     python training/experiments/simulate_labels.py acdc.json --base base35.safetensors --out DIR
 
 `--base` was trained on the first 35 patients of the data set's training part (`glrp finetune --labelled 35`). Labels
-are taken from the next ones, figures are of the part `test`, which nobody tunes on. A short run:
+are taken from the next ones, of the slices that the window would suggest or at random (`--order`); figures are of the
+part `test`, which nobody tunes on. A short run:
 `--domains papillaries,inverted --labels 2,10 --patients 6`. What is in DIR already is not repeated.
 """
 
@@ -15,11 +16,12 @@ from pathlib import Path
 
 from glrp_training.dataset import load_dataset
 from glrp_training.domains import DOMAINS
+from glrp_training.places import count_patients, draw_places, suggest_places
 from glrp_training.simulate import (
     average,
-    choose_places,
     describe,
     load_patients,
+    move,
     score_patients,
     simulate,
     tabulate,
@@ -41,16 +43,21 @@ def main() -> None:
     base, place, dataset = find_model(options.base), choose_placement(), load_dataset(options.dataset)
     sources = load_patients(dataset, "train", FIRST_NEW, SOURCES)
     targets = load_patients(dataset, "test", 0, options.patients)
-    originals = collect(score_patients(open_model(base, place), targets))
+    segmenter = open_model(base, place)
+    originals = collect(score_patients(segmenter, targets))
     print(f"{base.card.name} on {len(targets)} new patients as they are: Dice {average(originals):.3f}", flush=True)
     rows = []
     for domain in options.domains:
         for count in options.labels:
-            path = options.out / f"{domain}-{count}-{options.seed}.json"
+            path = options.out / f"{domain}-{count}-{options.order}-{options.seed}.json"
             if not path.exists():
                 work = options.out / "work"
                 shutil.rmtree(work, ignore_errors=True)
-                places = choose_places(sources, count, options.seed)
+                if options.order == "random":
+                    places = draw_places(sources, count, options.seed)
+                else:
+                    moved = [move(one, DOMAINS[domain]) for one in sources[: count_patients(count, SOURCES)]]
+                    places = collect(suggest_places(moved, count, segmenter))
                 events = simulate(base, work, domain, sources, targets, places, place, originals)
                 write_atomically(path, json.dumps(describe(collect(events)), indent=1).encode() + b"\n")
             rows.append(json.loads(path.read_text()))
@@ -67,6 +74,7 @@ def parse() -> "Options":
     parser.add_argument("--domains", type=lambda text: text.split(","), default=list(DOMAINS))
     parser.add_argument("--labels", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2, 5, 10, 20])
     parser.add_argument("--patients", type=int, default=20)
+    parser.add_argument("--order", choices=["suggested", "random"], default="suggested")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(namespace=Options())
 
@@ -80,6 +88,7 @@ class Options:
     domains: Sequence[str]
     labels: Sequence[int]
     patients: int
+    order: str
     seed: int
 
 

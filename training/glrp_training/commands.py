@@ -70,6 +70,7 @@ def pretrain(
     steps: Annotated[int | None, typer.Option(help="Optimisation steps, in place of epochs.")] = None,
     width: Annotated[int, typer.Option(help="Filters of the first block.")] = Architecture().width,
     size: Annotated[int, typer.Option(help="Side of the network's square in pixels.")] = Preprocessing().size,
+    spacing: Annotated[float, typer.Option(help="Side of its pixels in mm.")] = Preprocessing().spacing_mm,
     n4: Annotated[bool, typer.Option(help="Correct the bias field first.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
     cache: Cache = default_cache(),
@@ -86,7 +87,7 @@ def pretrain(
         split=split,
         epochs=None if steps else epochs,
         architecture=Architecture(width=width),
-        preprocessing=Preprocessing(size=size, n4=n4),
+        preprocessing=Preprocessing(spacing_mm=spacing, size=size, n4=n4),
         pretraining=own,
     )
     _run(fit_encoder(found, settings, out.parent, out.stem, choose_placement(device), cache))
@@ -115,6 +116,7 @@ def finetune(
     cache: Annotated[Path, _training(help="Folder for preprocessed slices.")] = default_cache(),
     width: Annotated[int, _building(help="Filters of the first block.")] = Architecture().width,
     size: Annotated[int, _building(help="Side of the network's square in pixels.")] = Preprocessing().size,
+    spacing: Annotated[float, _building(help="Side of its pixels in mm.")] = Preprocessing().spacing_mm,
     n4: Annotated[bool, _building(help="Correct the bias field first.")] = False,
 ) -> None:
     """Fine-tune a model on a label library, or train one on a described data set."""
@@ -132,7 +134,7 @@ def finetune(
             validate_on=None if validate_on == "none" else validate_on,
             phantoms=phantoms,
             architecture=parent.card.architecture if parent else Architecture(width=width),
-            preprocessing=parent.card.preprocessing if parent else Preprocessing(size=size, n4=n4),
+            preprocessing=parent.card.preprocessing if parent else Preprocessing(spacing_mm=spacing, size=size, n4=n4),
             finetuning=FinetuneSettings(steps=steps, seed=seed),
         )
         place = choose_placement(device)

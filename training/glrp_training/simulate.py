@@ -25,6 +25,7 @@ from glrp_training.dataset import Dataset
 from glrp_training.domains import DOMAINS, PROTOCOLS, Domain
 from glrp_training.evaluate import list_labelled
 from glrp_training.overlap import measure_dice
+from glrp_training.places import Place
 from glrp_training.score import Case, join_cases, list_cases, segment_case
 
 
@@ -83,27 +84,13 @@ def move(patient: Case, domain: Domain) -> Case:
     return replace(patient, cine=replace(patient.cine, images=images), truth=truth)
 
 
-def choose_places(patients: Sequence[Case], count: int, seed: int) -> list[tuple[int, int, int]]:
-    """`count` labelled slices (patient, frame, slice), in turn from a third as many patients, at random places.
-
-    The first k of more are the same.
-    """
-    random = np.random.default_rng(seed)
-    queues = []
-    for i, patient in enumerate(patients):
-        places = [(i, int(t), int(z)) for t, z in np.argwhere(patient.truth.any((2, 3)))]
-        queues.append([places[j] for j in random.permutation(len(places))])
-    among = min(len(patients), 1 if count == 1 else max(2, -(-count // 3)))
-    return [queues[i % among][i // among] for i in range(count)]
-
-
 def simulate(
     base: Model,
     work: Path,
     domain: str,
     sources: Sequence[Case],
     targets: Sequence[Case],
-    places: Sequence[tuple[int, int, int]],
+    places: Sequence[Place],
     placement: Placement,
     originals: Mapping[str, float],
 ) -> Events:
@@ -130,9 +117,7 @@ def simulate(
     return sum_up(domain, places, dice, done.comparison, int(tuned.card.training["steps"]))
 
 
-def sum_up(
-    domain: str, places: Sequence[tuple[int, int, int]], dice: Dice, comparison: Comparison, steps: int
-) -> Outcome:
+def sum_up(domain: str, places: Sequence[Place], dice: Dice, comparison: Comparison, steps: int) -> Outcome:
     """What a fine-tuning came to, and what the gate said of it."""
     anchor, verdict = comparison.anchor, decide(comparison)
     assert anchor is not None
