@@ -72,7 +72,8 @@ class Source:
 
     `name` is the study's name in file names (the file's name without suffix, or the folder's). `file_shape` is the
     shape as the file stores it, slowest axis first, trailing axes of length 1 included. `nifti_header` holds the raw
-    header bytes up to the voxel data when the file is NIfTI, so that a mask can repeat its geometry bit for bit.
+    header bytes up to the voxel data when the file is NIfTI, so that a mask can repeat its geometry bit for bit. `exam`
+    is a hash that all series of one DICOM examination share, empty where there is none.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Source:
     format: str = "memory"
     file_shape: tuple[int, ...] = ()
     nifti_header: bytes = b""
+    exam: str = ""
 
 
 @dataclass(frozen=True, eq=False)

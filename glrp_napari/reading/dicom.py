@@ -47,7 +47,13 @@ def read_dicom(path: Path, series: str | None = None) -> Cine:
     return Cine(
         images=images,
         geometry=stack.geometry,
-        source=Source(study_name(path), path, "DICOM", images.shape if frames > 1 else images.shape[1:]),
+        source=Source(
+            study_name(path),
+            path,
+            "DICOM",
+            file_shape=images.shape if frames > 1 else images.shape[1:],
+            exam=stack.phases[0][0].exam,
+        ),
         frame_ms=stack.frame_ms,
         warnings=(*headers.warnings, *warnings, *_warn_single(path, candidates), *stack.warnings, *absurd),
         body=body,

@@ -41,10 +41,10 @@ _GROUPS = {
     "FrameAcquisitionDateTime": "FrameContentSequence",
 }
 _TAGS: list[Any] = [
-    "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "PatientID", "PatientName", "Rows",
-    "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-    "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "TriggerTime", "TemporalPositionIdentifier",
-    "AcquisitionTime", "InstanceNumber", "Modality", "SharedFunctionalGroupsSequence",
+    "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "SeriesNumber", "SeriesDescription", "PatientID",
+    "PatientName", "Rows", "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "RescaleSlope", "RescaleIntercept", "TriggerTime",
+    "TemporalPositionIdentifier", "AcquisitionTime", "InstanceNumber", "Modality", "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
 Vector = tuple[float, ...]
@@ -56,6 +56,7 @@ class Image:
     """One slice at one time: frame `index` of `file`.
 
     Positions are mm in LPS, `directions` the unit vectors along a row and along a column, `spacing_mm` (row, column).
+    `exam` and `patient` are hashes of the examination's identifier (empty where there is none) and of the patient's.
     `times` are TriggerTime, TemporalPositionIdentifier, AcquisitionTime and InstanceNumber, None where missing.
     """
 
@@ -63,6 +64,7 @@ class Image:
     index: int
     uid: str
     series: str
+    exam: str
     number: int | None
     label: str
     patient: str
@@ -215,7 +217,7 @@ def _describe_image(file: Path, index: int, dataset: Dataset, merged: dict[str, 
     slope = _number(file, merged, "RescaleSlope")
     return Image(
         file=file, index=index, uid=f"{dataset.get('SOPInstanceUID', file)}#{index}",
-        series=str(dataset.SeriesInstanceUID), number=None if number is None else int(number),
+        series=str(dataset.SeriesInstanceUID), exam=_hash_exam(dataset), number=None if number is None else int(number),
         label=_clean_label(dataset), patient=_hash_patient(dataset),
         size=(int(_number(file, dataset, "Rows") or 0), int(_number(file, dataset, "Columns") or 0)),
         position=_numbers(file, merged, "ImagePositionPatient", 3), directions=directions, spacing_mm=spacing,
@@ -278,6 +280,11 @@ def _hash_patient(dataset: Dataset) -> str:
     """A hash that differs between patients; the identifier itself goes nowhere."""
     who = _get(dataset, "PatientID") or _get(dataset, "PatientName") or ""
     return hashlib.sha256(str(who).strip().encode()).hexdigest()
+
+
+def _hash_exam(dataset: Dataset) -> str:
+    uid = str(_get(dataset, "StudyInstanceUID") or "").strip()
+    return hashlib.sha256(uid.encode()).hexdigest() if uid else ""
 
 
 def _clean_label(dataset: Dataset) -> str:

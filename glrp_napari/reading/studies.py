@@ -70,9 +70,12 @@ def name_patient(study: Path, folder: Path) -> str:
 def hash_patient(source: Source) -> str | None:
     """A hash that the files of one patient share by place and name (`name_patient`), so that nobody can be read in it.
 
-    None for what is no file, and for DICOM: its folders hold all frames and are called alike from disc to disc.
+    DICOM's is the examination's: its folders are called alike from disc to disc, and a patient's own identifier is too
+    short for a hash to hide it. None for what is neither.
     """
-    if source.path is None or source.format == "DICOM":
+    if source.format == "DICOM":
+        return source.exam or None
+    if source.path is None:
         return None
     path = Path(os.path.abspath(source.path))  # not through links: those of data stores lead to files without names
     return hashlib.sha256(name_patient(path, Path(path.anchor)).encode()).hexdigest()

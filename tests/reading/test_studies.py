@@ -1,9 +1,11 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from glrp_napari.cine import Cine, Source
+from glrp_napari.reading import read_cine
 from glrp_napari.reading.studies import find_studies, hash_patient, name_patient
 from glrp_napari.writing.masks import write_images, write_mask
 
@@ -81,8 +83,20 @@ def test_case_74_the_files_of_a_patient_share_a_hash_that_names_nobody(tmp_path:
     others = ("p2/p2_frame01.nii.gz", "a/cine.nii.gz", "b/cine.nii.gz", "p11/p11_frame01.nii.gz")
     assert len({one, *(hash_file(name) for name in others)}) == 5
     assert hash_file("ED.nii.gz") == hash_file("ES.nii.gz")
-    assert hash_file("p1/dicom", "DICOM") is None
     assert hash_patient(Source("drawn in memory")) is None
+
+
+def test_case_74_the_series_of_one_dicom_examination_share_a_hash_that_names_nobody(tmp_path: Path) -> None:
+    hashes = []
+    for number, exam in enumerate(("1.2.3", "1.2.3", "1.2.4", "")):
+        images = dicom_files.build_images(dicom_files.Cine(uid=f"1.2.3.{number}", patient="P1"))
+        for image in images:
+            image.StudyInstanceUID = exam
+        hashes.append(hash_patient(read_cine(dicom_files.save_all(tmp_path / f"{number}/dicom", images)).source))
+    one, same, other, none = hashes
+    assert one == same == hashlib.sha256(b"1.2.3").hexdigest()
+    assert other not in (one, None)
+    assert none is None
 
 
 @pytest.mark.realdata
