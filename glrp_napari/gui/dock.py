@@ -94,7 +94,7 @@ class CardiacDock(QWidget):
         self.slice_map.draw(now.study)
         self.correct.draw(now, step == "accept" and not self.correcting.following.proposals)
         self.draw_proposals()
-        self.learn.draw(now, step == "finetune")
+        self.learn.draw(now, step)
         self.windows.draw(now)
         self.measure.draw(now)
 

@@ -8,7 +8,7 @@ from glrp_napari.gui.before_after import PictureLabel, load_picture, paint
 from glrp_napari.gui.findings import FindingsPanel
 from glrp_napari.gui.library_bar import LibraryBar
 from glrp_napari.gui.pieces import ProgressRow, Section, Sparkline, make_button, make_label, make_row, set_primary
-from glrp_napari.gui.snapshot import Snapshot
+from glrp_napari.gui.snapshot import Snapshot, Step
 from glrp_napari.gui.words import describe_finetune, describe_label, describe_validation
 from glrp_napari.messages import Validated
 
@@ -98,9 +98,10 @@ class LearnSection(Section):
                 shown.show_pixmap(paint(picture, answer))
                 shown.show()
 
-    def draw(self, now: Snapshot, finetune: bool) -> None:
-        """Show a snapshot; `finetune` says whether that is the obvious next step."""
-        set_primary(self.button, finetune)
+    def draw(self, now: Snapshot, step: Step) -> None:
+        """Show a snapshot; `step` is the obvious next one."""
+        set_primary(self.button, step == "finetune")
+        set_primary(self.compare, step == "compare")
         self.button.setText(describe_finetune(len(now.learnable)))
         self.button.setEnabled(bool(now.learnable) and not now.job and not now.background and bool(now.models))
         self.button.setToolTip("" if now.learnable else "Accept at least one slice first: it becomes a label.")

@@ -17,7 +17,7 @@ Job = Literal["", "segment", "finetune"]
 UNDECIDED = Reading()
 UNKNOWN = Body()
 USUAL = SegmentOptions()
-Step = Literal["", "open", "segment", "accept", "finetune"]
+Step = Literal["", "open", "segment", "accept", "finetune", "compare"]
 
 
 @dataclass(frozen=True)
@@ -103,4 +103,7 @@ def choose_next(now: Snapshot) -> Step:
         return ""
     if now.study.predicted == 0 or now.model_changed:
         return "segment"
-    return "finetune" if now.new_labels else "accept"
+    if now.new_labels:
+        return "finetune"
+    refused = now.comparison is not None and not now.replaced
+    return "compare" if refused else "accept"

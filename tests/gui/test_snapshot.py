@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from glrp_napari.autosave import SliceState
+from glrp_napari.comparison import Comparison
 from glrp_napari.gui import words
 from glrp_napari.gui.snapshot import Snapshot, StudyShown, choose_next
 from glrp_napari.measure import Function, Ventricle
@@ -11,6 +12,7 @@ from glrp_napari.models import Card, Model
 from glrp_napari.session import Session
 
 SESSION = Session(Path("/session"))
+NOTHING = Comparison(held_out="nothing")
 MODEL = (Model(Card(name="a", title="A", weights_sha256=""), Path("a.safetensors")),)
 
 
@@ -33,6 +35,9 @@ def shown(predicted: int = 0, edited: int = 0) -> StudyShown:
         ({"study": shown(20), "new_labels": 3}, "finetune"),
         ({"study": shown(20), "new_labels": 3, "job": "finetune"}, ""),
         ({"study": shown(20), "candidate": "b"}, "accept"),
+        ({"study": shown(20), "candidate": "b", "comparison": NOTHING}, "compare"),
+        ({"study": shown(20), "candidate": "b", "comparison": NOTHING, "new_labels": 1}, "finetune"),
+        ({"study": shown(20), "candidate": "b", "comparison": NOTHING, "replaced": "a"}, "accept"),
         ({"study": shown(20), "model_changed": True}, "segment"),
         ({"study": shown(20, 2), "candidate": "b", "model_changed": True}, "accept"),
         ({"study": shown(), "new_labels": 3}, "segment"),
