@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from glrp_napari.assessment import Reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.hashing import hash_file
 from glrp_napari.reading.errors import ReadError
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.writing.atomic import write_atomically
@@ -93,7 +94,7 @@ class Slots:
             counter=1 + find_newest(records),
             saved_at=draft.saved_at,
             states=states,
-            mask_sha256=_hash_file(self._path(slot, MASK)),
+            mask_sha256=hash_file(self._path(slot, MASK)),
             reading=draft.reading,
             view=draft.view,
             model=draft.model,
@@ -129,7 +130,7 @@ class Slots:
     def _load(self, slot: str, record: Record, cine: Cine) -> Draft | None:
         states, path = np.array(record.states, dtype=np.uint8), self._path(slot, MASK)
         try:
-            if states.shape != cine.images.shape[:2] or _hash_file(path) != record.mask_sha256:
+            if states.shape != cine.images.shape[:2] or hash_file(path) != record.mask_sha256:
                 return None
             return Draft(
                 mask=read_mask(path, cine),
@@ -177,16 +178,12 @@ def _write_predicted(path: Path, cine: Cine, draft: Draft) -> str | None:
     for place, mask in draft.predicted.items():
         predicted[place] = mask
     write_mask(path, predicted, cine)
-    return _hash_file(path)
+    return hash_file(path)
 
 
 def _load_predicted(path: Path, record: Record, cine: Cine) -> dict[tuple[int, int], Mask]:
     """What the model had answered; nothing where its file is damaged, for the person's work does not depend on it."""
-    if record.predicted_sha256 is None or not path.exists() or _hash_file(path) != record.predicted_sha256:
+    if record.predicted_sha256 is None or not path.exists() or hash_file(path) != record.predicted_sha256:
         return {}
     mask = read_mask(path, cine)
     return {place: mask[place] for place in record.predicted}
-
-
-def _hash_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

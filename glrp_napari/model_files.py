@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from glrp_napari.models import Card, Model, ModelError, hash_bytes, name_version, save_model_files
+from glrp_napari.hashing import hash_bytes
+from glrp_napari.models import Card, Model, ModelError, name_version, save_model_files
 from glrp_napari.writing.atomic import write_atomically
 
 MAX_BYTES = 1_000_000_000

@@ -4,7 +4,6 @@ The card rebuilds and explains the network. This module never loads weights, so 
 see `weights` for that.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import glrp_napari
+from glrp_napari.hashing import hash_bytes
 from glrp_napari.writing.atomic import write_atomically
 
 Role = Literal["segmentation", "encoder"]
@@ -163,11 +163,6 @@ def name_version(name: str, folder: Path) -> str:
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
     taken = {path.stem for path in folder.glob("*.json")}
     return next(version for n in range(1, 10_000) if (version := f"{stem}-{n}") not in taken)
-
-
-def hash_bytes(data: bytes) -> str:
-    """SHA-256 in hex."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _list_folder(folder: Path) -> Iterable[Model]:

@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from glrp_napari.models import Card, Model, ModelError, hash_bytes
+from glrp_napari.hashing import hash_bytes
+from glrp_napari.models import Card, Model, ModelError
 from glrp_napari.unet import UNet
 
 

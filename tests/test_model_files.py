@@ -64,7 +64,7 @@ def spoil_card(members: Members) -> None:
 
 
 def leave_header_out(members: Members) -> None:
-    from glrp_napari.models import hash_bytes
+    from glrp_napari.hashing import hash_bytes
 
     members["tiny.safetensors"] = (2**40).to_bytes(8, "little")
     card = json.loads(members["tiny.json"])

@@ -5,7 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from glrp_napari.models import Architecture, Card, Model, ModelError, find_model, hash_bytes, list_models, name_version
+from glrp_napari.hashing import hash_bytes
+from glrp_napari.models import Architecture, Card, Model, ModelError, find_model, list_models, name_version
 from glrp_napari.unet import UNet, fuse_for_inference
 from glrp_napari.weights import load_network
 

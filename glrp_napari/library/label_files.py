@@ -3,7 +3,6 @@
 Their names carry the label's counter, so that a label that replaces another never shares a file with it.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glrp_napari.cine import Cine, Geometry, Mask
+from glrp_napari.hashing import hash_file
 from glrp_napari.library.record import Label
 from glrp_napari.library.record_text import LibraryError, check_inside
 from glrp_napari.reading import read_cine
@@ -24,11 +24,6 @@ def find_file(folder: Path, label: Label, kind: Kind) -> Path:
     """Where a label's file lies; in format 1 under a name without the counter."""
     number = "" if label.format_version == 1 else f"-{label.counter}"
     return folder / f"{label.stem}.{kind}{number}.nii.gz"
-
-
-def hash_file(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_slice(folder: Path, label: Label) -> tuple[NDArray[np.float32], Mask, Geometry]:

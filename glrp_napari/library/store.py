@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from glrp_napari.cine import Cine, Mask, Source, hash_study
-from glrp_napari.library.label_files import KINDS, find_file, hash_file, remove_files
+from glrp_napari.hashing import hash_file
+from glrp_napari.library.label_files import KINDS, find_file, remove_files
 from glrp_napari.library.protocol import load_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
 from glrp_napari.library.record_text import LibraryError

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from glrp_napari.library.label_files import KINDS, find_file, hash_file, load_before, load_slice
+from glrp_napari.hashing import hash_file
+from glrp_napari.library.label_files import KINDS, find_file, load_before, load_slice
 from glrp_napari.library.protocol import load_protocol, save_protocol
 from glrp_napari.library.record import FORMAT, Label
 from glrp_napari.library.record_text import LibraryError

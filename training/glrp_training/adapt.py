@@ -10,9 +10,10 @@ from pathlib import Path
 
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
+from glrp_napari.hashing import hash_bytes
 from glrp_napari.library import Label, LibraryError
 from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
-from glrp_napari.models import Model, Preprocessing, hash_bytes, name_version, save_model_files
+from glrp_napari.models import Model, Preprocessing, name_version, save_model_files
 from glrp_napari.segment import Segmenter
 from glrp_napari.session import UNFINISHED
 from glrp_napari.weights import blank_card, encode_weights, load_network

@@ -7,9 +7,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from glrp_napari.device import Placement
+from glrp_napari.hashing import hash_bytes
 from glrp_napari.library import Label, LibraryError, list_labels
 from glrp_napari.messages import Notice, Progress, StudyFile, TrainingStep, Validated
-from glrp_napari.models import Model, ModelError, hash_bytes
+from glrp_napari.models import Model, ModelError
 from glrp_napari.segment import Segmenter
 from glrp_napari.weights import encode_weights, load_network
 from glrp_training.adapt import hash_slices
