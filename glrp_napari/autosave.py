@@ -8,7 +8,6 @@ Knows no window.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from typing import Literal
 
@@ -21,20 +20,11 @@ from glrp_napari.cine import Cine, Mask
 from glrp_napari.hashing import hash_file
 from glrp_napari.reading.errors import ReadError
 from glrp_napari.reading.masks import read_mask
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_mask
 
 RECORD, MASK, PREDICTED = ".json", ".nii.gz", ".model.nii.gz"
-
-
-class SliceState(IntEnum):
-    """What a slice of the mask is: never touched, the model's, changed by a person, or stored as a label."""
-
-    UNTOUCHED = 0
-    PREDICTED = 1
-    EDITED = 2
-    ACCEPTED = 3
-    CORRECTED = 4
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.extent import find_apex_first
+from glrp_napari.slice_states import SliceState
 
 Region = Literal["base", "middle", "apex"]
 Cause = Literal["uncertain", "flickers", "may end here"]

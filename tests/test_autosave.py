@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glrp_napari.autosave import Draft, SliceState, Slots
+from glrp_napari.autosave import Draft, Slots
 from glrp_napari.cine import Cine, Geometry, Source, hash_study
+from glrp_napari.slice_states import SliceState
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ import pytest
 from filelock import FileLock
 
 from glrp_napari import drafts as drafts_module
-from glrp_napari.autosave import Draft, SliceState, Slots
+from glrp_napari.autosave import Draft, Slots
 from glrp_napari.cine import Cine, Geometry, Source, hash_study
 from glrp_napari.drafts import CLOSING, StudyDrafts
+from glrp_napari.slice_states import SliceState
 
 Open = Callable[[], StudyDrafts]
 CHILD = """

@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.device import choose_placement
 from glrp_napari.models import DEFAULT_MODEL, find_model
 from glrp_napari.phantom import make_phantom, sample_anatomy
 from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
+from glrp_napari.slice_states import SliceState
 from glrp_napari.suggest import Segmented, measure_doubts, suggest
 
 FRAMES, SLICES = 12, 8

@@ -14,6 +14,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from glrp_napari.cine import Cine, Mask, Structure
+from glrp_napari.contrast import find_contrast
 from glrp_napari.drawing.palette import COLOURS, PAPER, Ink
 from glrp_napari.extent import Extents, keep_inside
 from glrp_napari.masks import find_box
@@ -22,7 +23,6 @@ from glrp_napari.orientation import Display, find_display
 _MARGIN_MM = 20.0
 _GAP_MM = 3.0
 _TITLE_MM = 20.0
-_CONTRAST = (1.0, 99.5)
 Region = tuple[slice, slice]
 
 
@@ -72,7 +72,7 @@ def draw_montage(
     tiles = _lay_out(chosen, cine, region, display, columns)
     for frame, title in frames.items():
         _draw_title(axes, [tile for tile in tiles if tile.frame == frame], title, ink)
-        limits = _find_contrast(cine.images[(frame, slice(None), *region)])
+        limits = find_contrast(cine.images[(frame, slice(None), *region)])
         counted = keep_inside(mask[frame], extents[frame]) if extents and frame in extents else mask[frame]
         for tile in (tile for tile in tiles if tile.frame == frame):
             _draw_image(axes, tile, _cut(cine.images[frame, tile.slice], region, display), limits)
@@ -117,12 +117,6 @@ def _lay_out(frames: Sequence[int], cine: Cine, region: Region, display: Display
 
 def _cut(plane: NDArray[np.generic], region: Region, display: Display) -> NDArray[np.generic]:
     return display.turn(plane[region])
-
-
-def _find_contrast(images: NDArray[np.generic]) -> tuple[float, float]:
-    finite = images[np.isfinite(images)]
-    low, high = np.percentile(finite, _CONTRAST) if finite.size else (0.0, 1.0)
-    return float(low), float(high if high > low else low + 1)
 
 
 def _draw_title(axes: Axes, tiles: Sequence[Tile], title: str, ink: Ink) -> None:

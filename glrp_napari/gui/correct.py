@@ -6,7 +6,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QGridLayout, QMenu, QPushButton, QSlider
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.drawing.palette import COLOURS, NAMES
 from glrp_napari.gui.light import Light
@@ -15,6 +14,7 @@ from glrp_napari.gui.proposals import ProposalPart
 from glrp_napari.gui.shortcuts import KEYS
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import describe_slice, describe_suggestion
+from glrp_napari.slice_states import PENDING
 
 TOOLS = (("paint", "Brush", "P"), ("fill", "Fill", "F"), ("erase", "Erase", "E"), ("pan_zoom", "Move", "Z"))
 ACTIONS = (
@@ -37,7 +37,6 @@ VIEWS = (
     ("step_opacity", "Opacity", "Fainter, usual, stronger, in turn"),
     ("flicker", "Before the last run, or now", "What a new model changed, in turn with the mask as it is"),
 )
-PENDING = (SliceState.PREDICTED, SliceState.EDITED)
 
 
 class CorrectSection(Section):

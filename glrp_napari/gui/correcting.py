@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.gui import tools
 from glrp_napari.gui.drafting import Drafting
@@ -22,9 +21,9 @@ from glrp_napari.gui.measure_words import describe_changed
 from glrp_napari.gui.pushing import Pushing
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.gui.workplace import Workplace
+from glrp_napari.slice_states import STORED
 
 UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
-STORED = (SliceState.ACCEPTED, SliceState.CORRECTED)
 STILL_STORED = "The stored label stays as it was accepted until you accept the slice again or remove the label."
 OPACITIES = (0.2, 0.45, 0.8)
 OUTLINE = 2

@@ -14,9 +14,10 @@ from qtpy.QtCore import QObject, QTimer
 from glrp_napari.assessment import Reading
 from glrp_napari.autosave import Draft
 from glrp_napari.drafts import StudyDrafts
-from glrp_napari.gui.editing import BY_PERSON, OpenStudy
+from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.history import unpack
 from glrp_napari.gui.workplace import Workplace
+from glrp_napari.slice_states import BY_PERSON
 
 PAUSE_MS = 1500
 EVERY_MS = 30_000

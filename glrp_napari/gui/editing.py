@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from glrp_napari.assessment import Measurements, Reading, list_outside
-from glrp_napari.autosave import Draft, SliceState
+from glrp_napari.autosave import Draft
 from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
 from glrp_napari.gui.history import EditHistory, Place, unpack
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
@@ -18,9 +18,8 @@ from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_function
 from glrp_napari.library import Accepted, State
 from glrp_napari.measure import UNCHOSEN, Phases
+from glrp_napari.slice_states import BY_PERSON, PENDING, SliceState
 from glrp_napari.suggest import Segmented
-
-BY_PERSON = (SliceState.EDITED, SliceState.ACCEPTED, SliceState.CORRECTED)
 
 
 class EditError(ValueError):
@@ -189,8 +188,7 @@ class OpenStudy:
         """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""
         t, z = self.place
         levels = self._list_counted(t) if whole_frame else [z]
-        pending = (SliceState.PREDICTED, SliceState.EDITED)
-        return [(t, i) for i in levels if self.states[t, i] in pending]
+        return [(t, i) for i in levels if self.states[t, i] in PENDING]
 
     def _list_counted(self, frame: int) -> list[int]:
         """The slices of a frame between base and apex of either ventricle, where these are settled; else all."""

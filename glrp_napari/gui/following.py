@@ -14,15 +14,15 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt, Signal
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask
 from glrp_napari.drawing.palette import COLOURS
-from glrp_napari.gui.editing import BY_PERSON, EditError, OpenStudy
+from glrp_napari.gui.editing import EditError, OpenStudy
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.layers import find_grid
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.propagate import apply_edit, carry_edit, find_edit, spread_edits
 from glrp_napari.registration import find_surroundings, follow
+from glrp_napari.slice_states import BY_PERSON, SliceState
 
 GHOST_WIDTH = 1
 NO_EDIT = "Carrying on needs a slice that you edited on screen."

@@ -18,7 +18,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from glrp_napari.assessment import Reading
-from glrp_napari.autosave import SliceState
+from glrp_napari.slice_states import SliceState
 
 Place = tuple[int, int]
 """A slice of a frame: (t, z)."""

@@ -7,9 +7,9 @@ from time import monotonic, sleep
 from napari import Viewer
 from qtpy.QtWidgets import QApplication
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui.dock import CardiacDock
 from glrp_napari.session import Session
+from glrp_napari.slice_states import SliceState
 
 TITLE = "GLRP cardiac"
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
-from numpy.typing import NDArray
 
 from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure
+from glrp_napari.contrast import find_contrast
 from glrp_napari.drawing.palette import COLOURS, NAMES
 from glrp_napari.orientation import find_display
 
@@ -25,14 +25,6 @@ def scale_of(cine: Cine) -> tuple[float, float, float, float]:
     """The layer's scale: ms a frame (1 where the file does not say), then mm."""
     frame_ms = cine.rr_ms / len(cine.images) if cine.rr_ms else 1.0
     return (frame_ms, *cine.geometry.spacing_mm)
-
-
-def find_contrast(images: NDArray[Any]) -> tuple[float, float]:
-    """The 1st and 99.5th percentile of a sample of the voxels, apart from each other even for a constant image."""
-    sample = images.reshape(-1)[:: max(1, images.size // 200_000)]
-    finite = sample[np.isfinite(sample)]
-    low, high = np.percentile(finite, (1, 99.5)) if finite.size else (0.0, 1.0)
-    return float(low), float(high if high > low else low + 1.0)
 
 
 def image_options(cine: Cine) -> dict[str, Any]:

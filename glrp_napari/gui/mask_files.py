@@ -6,7 +6,6 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QWidget
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask
 from glrp_napari.gui.asking import Asking
 from glrp_napari.gui.editing import OpenStudy
@@ -15,6 +14,7 @@ from glrp_napari.gui.label_dialog import LabelDialog
 from glrp_napari.gui.label_meaning import FoundLabels, find_labels
 from glrp_napari.gui.loading import load_mask
 from glrp_napari.gui.workplace import Workplace
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_mask
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.contours import push_border
 from glrp_napari.gui.editing import OpenStudy
+from glrp_napari.slice_states import SliceState
 
 NEXT = 0.5
 """The mouse's way in pixels after which the border moves again."""

@@ -13,9 +13,10 @@ from qtpy.QtCore import QObject, Signal
 
 from glrp_napari.cine import Mask
 from glrp_napari.export import Step, export_numbers, export_report, export_seg
-from glrp_napari.gui.editing import BY_PERSON, OpenStudy
+from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.report import Origin, StudyReport, check_replaceable, report_study
+from glrp_napari.slice_states import BY_PERSON
 from glrp_napari.writing.folders import check_folder
 
 Work = Callable[[OpenStudy, Mask, Origin], Iterator[Step]]

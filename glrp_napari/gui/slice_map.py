@@ -9,10 +9,10 @@ from qtpy.QtCore import QEvent, QRect, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui.pieces import make_label
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import MAP_NAMES, describe_place
+from glrp_napari.slice_states import SliceState
 
 COLOURS: Mapping[SliceState, str] = {
     SliceState.UNTOUCHED: "#30343c",

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glrp_napari.assessment import Measurements, Reading
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Body
 from glrp_napari.comparison import Comparison
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
 from glrp_napari.session import SegmentOptions, Session
+from glrp_napari.slice_states import SliceState
 from glrp_napari.suggest import Suggestion
 
 Job = Literal["", "segment", "finetune"]

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 from qtpy.QtCore import QObject
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import SegmentDone
+from glrp_napari.slice_states import SliceState
 from glrp_napari.suggest import Suggestion, suggest
 
 NOTHING_SEGMENTED = "Nothing to suggest yet: segment the volume first."

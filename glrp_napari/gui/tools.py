@@ -1,11 +1,11 @@
 """The tools that edit the slice on screen, or those about it: each is one step of the study's history."""
 
 from glrp_napari import contours
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.gui.editing import BY_PERSON, EditError, OpenStudy
 from glrp_napari.gui.history import Place
 from glrp_napari.masks import interpolate_slices
+from glrp_napari.slice_states import SliceState
 
 
 def copy_slice_before(study: OpenStudy) -> None:

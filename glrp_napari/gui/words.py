@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import count
 from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.lint import LabelFinding
 from glrp_napari.measure import Function
+from glrp_napari.slice_states import SliceState
 from glrp_napari.suggest import Cause, Suggestion
 
 STATES: Mapping[SliceState, str] = {

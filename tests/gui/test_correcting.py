@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from glrp_napari.assessment import Reading, measure_reading
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui.playback import find_frame
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.measure import Phases
+from glrp_napari.slice_states import SliceState
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes, Surface, Tracks, Vectors
 from napari.utils.key_bindings import coerce_keybinding

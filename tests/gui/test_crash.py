@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 from glrp_napari import models
-from glrp_napari.autosave import SliceState
 from glrp_napari.reading import read_cine
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images
 from tests.gui.conftest import FAKE_WORKER, Window, close_window, make_cine, make_window
 

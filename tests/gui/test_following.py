@@ -8,12 +8,12 @@ from threading import Event, current_thread, main_thread
 import numpy as np
 import pytest
 from glrp_napari.anatomy_checks import Rule
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.gui import following as following_module
 from glrp_napari.gui.following import propose_frames, propose_slices
 from glrp_napari.phantom import Phantom, make_phantom
 from glrp_napari.propagate import find_edit, spread_edits
+from glrp_napari.slice_states import SliceState
 from qtpy.QtCore import Qt
 from tests.gui.conftest import Window
 from tests.test_propagate import count_wrong, thin_wall

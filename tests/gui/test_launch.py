@@ -7,9 +7,9 @@ import napari
 import numpy as np
 import pytest
 from glrp_napari import models
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui import __main__, launch
 from glrp_napari.gui.launch import wait_until
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images, write_mask
 from tests.gui.conftest import Window, close_window, make_cine
 

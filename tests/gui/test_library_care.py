@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine
 from glrp_napari.gui import asking
 from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images, write_mask
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine
+from glrp_napari.contrast import find_contrast
 from glrp_napari.gui import contributions
 from glrp_napari.gui.contributions import make_sample, read_layers, write_labels
-from glrp_napari.gui.layers import find_contrast, image_options, make_uncertainty_layer, read_layer
+from glrp_napari.gui.layers import image_options, make_uncertainty_layer, read_layer
 from glrp_napari.reading import ReadError
 from glrp_napari.reading.masks import read_mask
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images, write_mask
 from napari.layers import Image
 from napari.layers._layer_actions import _duplicate_layer

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.gui.jobs import WORKER
 from glrp_napari.phantom import make_phantom
+from glrp_napari.slice_states import SliceState
 from tests.gui.conftest import close_window, make_window
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_napari.assessment import Reading
-from glrp_napari.autosave import SliceState, Slots
+from glrp_napari.autosave import Slots
 from glrp_napari.cine import Cine, hash_study
 from glrp_napari.drafts import StudyDrafts
 from glrp_napari.gui.ending import Ending
 from glrp_napari.measure import Phases
 from glrp_napari.reading import read_cine
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images
 from tests.gui.conftest import Window, make_cine
 

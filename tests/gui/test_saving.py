@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_napari.assessment import Reading, measure_reading
-from glrp_napari.autosave import SliceState
 from glrp_napari.export import Step
 from glrp_napari.gui import asking, saving
 from glrp_napari.gui.editing import Run
@@ -15,6 +14,7 @@ from glrp_napari.gui.segment import Choice
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.report import StudyReport
+from glrp_napari.slice_states import SliceState
 from tests.gui.conftest import Window, make_cine
 from tests.reading import dicom_files as files
 

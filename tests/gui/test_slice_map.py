@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui.slice_map import COLOURS, SliceGrid, make_picture
 from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.slice_states import SliceState
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.comparison import Comparison
 from glrp_napari.gui import words
 from glrp_napari.gui.snapshot import Snapshot, StudyShown, choose_next
 from glrp_napari.measure import Function, Ventricle
 from glrp_napari.models import Card, Model
 from glrp_napari.session import Session
+from glrp_napari.slice_states import SliceState
 
 SESSION = Session(Path("/session"))
 NOTHING = Comparison(held_out="nothing")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.gui.jobs import WORKER
+from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Structure
 from glrp_napari.effort import read_efforts, sum_by_model
 from glrp_napari.gui.effort_window import EffortCurve, EffortWindow
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_suggestion
+from glrp_napari.slice_states import SliceState
 from glrp_napari.suggest import Suggestion
 from qtpy.QtCore import Qt
 from tests.gui.conftest import Window, make_cine

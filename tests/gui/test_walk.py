@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_napari import models
-from glrp_napari.autosave import SliceState
 from glrp_napari.library import list_labels
+from glrp_napari.slice_states import SliceState
 from qtpy.QtCore import Qt
 from tests.gui.conftest import Window, close_window, make_cine, make_window
 

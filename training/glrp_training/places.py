@@ -4,10 +4,10 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 
-from glrp_napari.autosave import SliceState
 from glrp_napari.cine import Cine
 from glrp_napari.messages import Notice
 from glrp_napari.segment import FrameResult, Segmenter, segment
+from glrp_napari.slice_states import SliceState
 from glrp_napari.suggest import Segmented, suggest
 from glrp_training.score import Case
 
