@@ -30,6 +30,16 @@ def change(where: tuple[object, ...], value: int) -> Mask:
         ("a clean heart stays", heart(), heart()),
         ("a far component goes", change((0, slice(35, 38), slice(35, 38)), 3), heart()),
         ("a speck inside another structure goes", change((1, 11, 28), 1), change((1, 11, 28), 0)),
+        (
+            "an effusion on the LV's other side is no RV",
+            change((slice(1, 3), slice(10, 20), slice(30, 38)), 1),
+            heart(),
+        ),
+        (
+            "a second LV goes",
+            change((slice(0, 2), slice(10, 13), slice(2, 6)), 3),
+            change((slice(0, 2), slice(10, 13), slice(2, 6)), 0),
+        ),
         ("a hole in the LV is filled", change((2, slice(18, 20), slice(18, 20)), 0), heart()),
         ("a broken ring stays whole", change((1, 20, slice(8, 13)), 0), change((1, 20, slice(8, 13)), 0)),
         ("an empty mask stays empty", np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8), np.uint8)),
