@@ -8,7 +8,7 @@ insertion points from the mask, height and weight from the file. A frame that ho
 segmented.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -105,6 +105,7 @@ def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
         extents=extents,
         bsa_m2=_attempt(missing, lambda: _measure_bsa(body)),
     )
+    missing += _explain(function)
     at_phases = {t: extents[t] for t in phases if t is not None}
     insertions = _settle_insertions(cine, mask, reading, at_phases, missing)
     segments = _attempt(missing, lambda: _measure_wall(cine, mask, phases, extents, insertions))
@@ -123,18 +124,38 @@ def measure_reading(cine: Cine, mask: Mask, reading: Reading) -> Measurements:
     )
 
 
+def _explain(function: Function) -> Iterator[str]:
+    """A sentence for each volume, or ejection fraction, that is not defined or cannot be right."""
+    if function.ed is None or function.es is None:
+        yield "No ED and ES: fewer than two frames hold an LV."
+        return
+    for side in SIDES:
+        name, ventricle = side.upper(), getattr(function, side)
+        if ventricle.edv_ml is None:
+            yield f"No volumes of the {name}: it is not drawn at ED, or in no slice that counts."
+        elif ventricle.esv_ml is None:
+            yield f"No stroke volume of the {name}: it is not drawn at ES, or in no slice that counts."
+        elif ventricle.esv_ml > ventricle.edv_ml:
+            yield f"The {name} is larger at ES than at ED: are frames {function.ed + 1} and {function.es + 1} right?"
+
+
 def _crop(mask: Mask) -> Mask:
-    """The part of a mask (T, Z, Y, X) that holds labels: nothing measured depends on where it lies in the slice."""
+    """The part of a mask (T, Z, Y, X) that holds labels, with a margin of one background voxel in the slice.
+
+    Nothing measured depends on where it lies there.
+    """
     rows, columns = (np.flatnonzero(mask.any(axis=(0, 1, axis))) for axis in (3, 2))
     if len(rows) == 0:
         return mask[..., :1, :1]
-    return mask[..., rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    held = mask[..., rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.pad(held, ((0, 0), (0, 0), (1, 1), (1, 1)))
 
 
 def settle_phases(cine: Cine, mask: Mask, reading: Reading, segmented: list[int], missing: list[str]) -> Phases:
     """ED and ES as decided, else as found; a decision for a frame that is not segmented is passed over and named.
 
-    They are found where the LV is in every frame: a base that comes and goes is no contraction.
+    They are found in the slices that are the LV's in every frame, for a base that comes and goes is no contraction;
+    frames with less than half of the LV's slices are no phase by their own, and are named.
     """
     chosen = {}
     for name, frame in reading.phases._asdict().items():
@@ -142,12 +163,21 @@ def settle_phases(cine: Cine, mask: Mask, reading: Reading, segmented: list[int]
             missing.append(f"{name.upper()} is set to frame {frame + 1}, which is not segmented.")
             frame = None
         chosen[name] = frame
-    return find_phases(mask[:, _find_core(mask, segmented)], cine.geometry, segmented, Phases(**chosen))
+    proposed = {t: slices for t in segmented if (slices := propose_extent(mask[t]).lv) is not None}
+    most = max((last - first + 1 for first, last in proposed.values()), default=0)
+    partial_frames = [t for t, (first, last) in proposed.items() if 2 * (last - first + 1) < most]
+    if partial_frames:
+        shown = ", ".join(str(t + 1) for t in partial_frames)
+        missing.append(f"Drawn in less than half of the LV's slices, so neither ED nor ES unless set: frame {shown}.")
+    whole = [t for t in segmented if t not in partial_frames]
+    core = _find_core([slices for t, slices in proposed.items() if t in whole])
+    found = find_phases(mask[:, core], cine.geometry, whole)
+    settled = [f if c is None else c for f, c in zip(found, chosen.values(), strict=True)]
+    return UNCHOSEN if None in settled else Phases(*settled)
 
 
-def _find_core(mask: Mask, segmented: Sequence[int]) -> slice:
-    """The slices that are the LV's in every segmented frame, by proposal; all where there is none."""
-    proposed = [slices for t in segmented if (slices := propose_extent(mask[t]).lv) is not None]
+def _find_core(proposed: Sequence[tuple[int, int]]) -> slice:
+    """The slices that all of these have in common; all where there is none."""
     first, last = max((s[0] for s in proposed), default=0), min((s[1] for s in proposed), default=-1)
     return slice(first, last + 1) if first <= last else slice(None)
 

@@ -52,10 +52,10 @@ def propose_extent(labels: Mask) -> Extent:
     A slice is the LV's where at least half of the cavity's outline borders on myocardium (Schulz-Menger et al. 2020,
     LV base), or where there is myocardium only beyond its apical end (the cap, which counts for mass; the same beyond
     the base is a stray). The RV's are those that hold any of it. Of several runs of slices the one that holds most
-    voxels counts (ours).
+    voxels counts (ours). Where no myocardium is drawn at all, the LV's slices are those that hold any of its cavity.
     """
     rv, myocardium, lv = (np.count_nonzero(labels == s, axis=(1, 2)) for s in Structure)
-    surrounded = np.array([_is_surrounded(plane) for plane in labels], bool)
+    surrounded = np.array([_is_surrounded(plane) for plane in labels], bool) | ~myocardium.any()
     cavity = _find_run((lv > 0) & surrounded, lv + myocardium)
     solid = (lv == 0) & (myocardium > 0)
     return Extent(

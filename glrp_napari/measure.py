@@ -55,7 +55,7 @@ class Ventricle(BaseModel):
 
 
 class Function(BaseModel):
-    """The heart's function. `volumes_ml` holds a value per structure and frame, None in frames not segmented.
+    """The heart's function. `volumes_ml` holds a value per structure and frame, None where nothing of it is drawn.
 
     The LV's mass is the myocardium's at end-diastole, papillary muscles not among it (they are in the cavity).
     """
@@ -76,13 +76,12 @@ class Function(BaseModel):
         """One line; frames count from 1: `LV EDV 142 ml, ESV 61 ml, EF 57 %, mass 104 g · ED frame 1, ES frame 11`."""
         if self.ed is None or self.es is None:
             return "ED and ES are not defined: fewer than two segmented frames hold an LV"
+        mass = "" if self.lv_mass_g is None else f", mass {self.lv_mass_g:.0f} g"
         parts = [
-            f"{name} EDV {v.edv_ml:.0f} ml, ESV {v.esv_ml:.0f} ml, EF {v.ef_percent:.0f} %"
-            for name, v in (("LV", self.lv), ("RV", self.rv))
+            f"{name} EDV {v.edv_ml:.0f} ml, ESV {v.esv_ml:.0f} ml, EF {v.ef_percent:.0f} %{extra}"
+            for name, v, extra in (("LV", self.lv, mass), ("RV", self.rv, ""))
             if v.edv_ml is not None and v.esv_ml is not None and v.ef_percent is not None
         ]
-        if self.lv_mass_g is not None:
-            parts[0] += f", mass {self.lv_mass_g:.0f} g"
         return " · ".join([*parts, f"ED frame {self.ed + 1}, ES frame {self.es + 1}"])
 
 
@@ -140,7 +139,7 @@ def measure_function(
         heart_rate_bpm=_round(heart_rate, 1),
         bsa_m2=_round(bsa_m2, 3),
         volumes_ml={
-            s.name: tuple(_round(float(v)) if t in segmented else None for t, v in enumerate(volumes[s]))
+            s.name: tuple(_round(float(v)) if t in segmented and v else None for t, v in enumerate(volumes[s]))
             for s in Structure
         },
     )
@@ -170,10 +169,16 @@ def _find_phases(lv_ml: Volumes, frames: Collection[int] | None, chosen: Phases)
 def measure_ventricle(
     volumes_ml: Volumes, phases: Phases, heart_rate: float | None, bsa: float | None = None
 ) -> Ventricle:
-    """What the volumes (T,) of one ventricle at ED and ES come to; nothing where a phase is unknown or ED is empty."""
+    """What the volumes (T,) of one ventricle at ED and ES come to.
+
+    Nothing where a phase is unknown or the ventricle is not drawn at ED; the EDV alone where it is not drawn at ES, for
+    no ventricle empties itself.
+    """
     if phases.ed is None or phases.es is None or volumes_ml[phases.ed] == 0:
         return Ventricle()
     edv, esv = float(volumes_ml[phases.ed]), float(volumes_ml[phases.es])
+    if esv == 0:
+        return Ventricle(edv_ml=_round(edv), edvi_ml_m2=_divide(edv, bsa))
     output = None if heart_rate is None else (edv - esv) * heart_rate / 1000
     return Ventricle(
         edv_ml=_round(edv),

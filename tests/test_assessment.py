@@ -46,6 +46,39 @@ def test_an_undecided_reading_is_as_found() -> None:
     assert (found.missing, found.judged) == ((), {})
 
 
+def test_a_ventricle_drawn_at_one_phase_only_has_no_ejection_fraction_and_no_rates() -> None:
+    mask = MASK.copy()
+    mask[1:][mask[1:] == Structure.RV] = 0
+    found = measure_reading(CINE, mask, Reading())
+    rv = found.function.rv
+    assert (rv.edv_ml, rv.esv_ml, rv.ef_percent, rv.output_l_min) == (measured().function.rv.edv_ml, None, None, None)
+    assert found.rv_curve is None
+    assert found.function.volumes_ml["RV"][1:] == (None,) * 9
+
+
+def test_an_unfinished_frame_decides_neither_phase() -> None:
+    mask = MASK.copy()
+    mask[3, :-2] = 0
+    found, whole = measure_reading(CINE, mask, Reading()), measured()
+    assert (found.function.ed, found.function.es) == (whole.function.ed, whole.function.es)
+    assert found.function.lv == whole.function.lv
+    assert measure_reading(CINE, mask, Reading(phases=Phases(None, 3))).function.es == 3
+
+
+def test_without_any_myocardium_every_slice_of_the_cavity_counts() -> None:
+    mask = np.where(MASK == Structure.LV, MASK, 0).astype(np.uint8)
+    assert measure_reading(CINE, mask, Reading()).function.lv == measured().function.lv
+
+
+def test_a_cavity_at_the_edge_of_what_is_drawn_is_as_open_as_anywhere() -> None:
+    """A basal slice with wall along a quarter of the cavity is not the LV's, be it the largest thing in the mask."""
+    mask = np.where(MASK == Structure.RV, 0, MASK).astype(np.uint8)
+    mask[:, 0] = 0
+    mask[:, 0, 4:36, 20:52], mask[:, 0, 4:36, 52:54] = Structure.LV, Structure.MYO
+    found = measure_reading(CINE, mask, Reading())
+    assert {extent.lv for extent in found.extents.values()} == {(1, 5)}
+
+
 @pytest.mark.parametrize(
     ("decisions", "outside"),
     [
@@ -148,7 +181,12 @@ def test_the_files_height_and_weight_stand_until_others_are_typed(
         ("rate", "Type the heart rate."),
         ("thin", "the segments need at least 3"),
         ("alone", "No slice shows where the RV meets the LV"),
-        ("empty", ""),
+        ("empty", "fewer than two frames hold an LV"),
+        ("RV at ED only", "No stroke volume of the RV"),
+        ("no RV", "No volumes of the RV"),
+        ("swapped", "The LV is larger at ES than at ED: are frames 6 and 1 right?"),
+        ("incomplete", "Drawn in less than half of the LV's slices, so neither ED nor ES unless set: frame 4."),
+        ("nothing", ""),
     ],
 )
 def test_case_71_what_cannot_be_measured_is_missing_with_its_reason(change: str, reason: str) -> None:
@@ -164,8 +202,16 @@ def test_case_71_what_cannot_be_measured_is_missing_with_its_reason(change: str,
         reading = Reading(lv_slices={0: (0, 1)})
     elif change == "alone":
         mask[mask == Structure.RV] = 0
-    else:
+    elif change == "empty":
         mask[:] = 0
+    elif change == "RV at ED only":
+        mask[1:][mask[1:] == Structure.RV] = 0
+    elif change == "no RV":
+        mask[mask == Structure.RV] = 0
+    elif change == "swapped":
+        reading = Reading(phases=Phases(5, 0))
+    elif change == "incomplete":
+        mask[3, :-2] = 0
     found = measure_reading(cine, mask, reading)
     assert any(reason in sentence for sentence in found.missing) == bool(reason)
     assert (found.function.ed is None) == (change == "empty")

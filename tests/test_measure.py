@@ -128,7 +128,7 @@ def test_only_slices_inside_the_extent_count_and_phases_stay() -> None:
     extents = {0: Extent(lv=(1, 2), rv=(0, 0)), 1: Extent(lv=(2, 3), rv=None)}
     function = measure_function(mask, geometry, extents=extents)
     assert (function.lv.edv_ml, function.lv.esv_ml, function.lv_mass_g) == (5, 3.5, 5.25)
-    assert (function.rv.edv_ml, function.rv.esv_ml) == (1, 0)
+    assert (function.rv.edv_ml, function.rv.esv_ml, function.rv.ef_percent) == (1, None, None)
     tiny = measure_function(mask, geometry, extents={0: Extent(lv=(0, 0), rv=(0, 3))})
     assert (tiny.ed, tiny.es, tiny.volumes_ml["LV"]) == (0, 1, (1, 5))
     with pytest.raises(ValueError, match="for frame 2: expected 0 to 1"):
