@@ -185,16 +185,31 @@ def _find_core(proposed: Sequence[tuple[int, int]]) -> slice:
 def settle_extents(cine: Cine, mask: Mask, reading: Reading, phases: Phases, segmented: list[int]) -> dict[int, Extent]:
     """The slices that count in every segmented frame.
 
-    At ED and ES they are the reader's, else the proposal's. Every other frame lies between them as far as its LV has
-    emptied, for the base comes down with the contraction (ours); so the curve has no step at either phase.
+    At ED and ES they are the reader's, else the proposal's, which reaches no further up at ES than at ED, for the base
+    comes down with the contraction. So every other frame lies between them as far as its LV has emptied (ours), and the
+    curve has no step at either phase.
     """
     if phases.ed is None or phases.es is None:
         return {t: _settle_frame(mask[t], reading, t) for t in segmented}
     ed, es = (_settle_frame(mask[t], reading, t) for t in (phases.ed, phases.es))
+    es = _lower_base(es, propose_extent(mask[phases.ed]), find_apex_first(mask[phases.ed]), reading, phases.es)
     lv_ml = measure_volumes(mask, cine.geometry)[Structure.LV]
     stroke_ml = float(lv_ml[phases.ed] - lv_ml[phases.es]) or 1.0
     between = {t: _blend(ed, es, float(lv_ml[phases.ed] - lv_ml[t]) / stroke_ml) for t in segmented}
     return between | {phases.ed: ed, phases.es: es}
+
+
+def _lower_base(es: Extent, ed: Extent, apex_first: bool, reading: Reading, frame: int) -> Extent:
+    """ES, of which what the reader did not set ends at ED's proposed base, where anything of it is left."""
+    sides: dict[str, tuple[int, int] | None] = {}
+    for side, decided in (("lv", reading.lv_slices), ("rv", reading.rv_slices)):
+        slices, bound = getattr(es, side), getattr(ed, side)
+        if slices is not None and bound is not None and frame not in decided:
+            first, last = slices
+            lowered = (first, min(last, bound[1])) if apex_first else (max(first, bound[0]), last)
+            slices = lowered if lowered[0] <= lowered[1] else slices
+        sides[side] = slices
+    return Extent(**sides)
 
 
 def list_outside(labels: Mask, reading: Reading, frame: int) -> list[int]:

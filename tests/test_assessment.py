@@ -70,6 +70,21 @@ def test_without_any_myocardium_every_slice_of_the_cavity_counts() -> None:
     assert measure_reading(CINE, mask, Reading()).function.lv == measured().function.lv
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+def test_the_base_at_es_lies_no_higher_than_at_ed_unless_the_reader_says_so(flipped: bool) -> None:
+    """The heart narrows to the last slice, its apex; at ED nothing is drawn in slice 0, at ES there is."""
+    mask = MASK.copy()
+    mask[0, 0] = 0
+    mask[:, 5] = np.where(mask[:, 5] > Structure.RV, Structure.MYO, 0)
+    way = slice(None, None, -1) if flipped else slice(None)
+    found = measure_reading(CINE, mask[:, way], Reading())
+    assert (found.function.ed, found.function.es) == (0, 5)
+    assert found.extents[0].rv == found.extents[5].rv == (1, 4)
+    assert found.extents[0].lv == found.extents[5].lv == ((0, 4) if flipped else (1, 5))
+    said = (0, 5)
+    assert measure_reading(CINE, mask[:, way], Reading(lv_slices={5: said})).extents[5].lv == said
+
+
 def test_a_cavity_at_the_edge_of_what_is_drawn_is_as_open_as_anywhere() -> None:
     """A basal slice with wall along a quarter of the cavity is not the LV's, be it the largest thing in the mask."""
     mask = np.where(MASK == Structure.RV, 0, MASK).astype(np.uint8)
