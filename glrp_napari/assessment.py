@@ -289,7 +289,7 @@ def _measure_wall(
 
 
 def _fit(cine: Cine, function: Function, side: str, missing: list[str]) -> VolumeCurve | None:
-    volumes = function.volumes_ml[side.upper()]
+    volumes = [volume or None for volume in function.volumes_ml[side.upper()]]  # not drawn is not empty
     if not any(volumes) or len(volumes) < 2:
         return None
     if cine.frame_ms is None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from glrp_napari.cine import Cine, Mask
+from glrp_napari.cine import Cine, Mask, hash_study
 from glrp_napari.cohort import CohortFrames, Task, read_result
 from glrp_napari.device import choose_placement
 from glrp_napari.export import export_report
@@ -94,6 +94,7 @@ def segment_study(
         model_sha256=model.card.weights_sha256,
         device=segmenter.placement.device.type,
         crf=crf is not None,
+        protocol=model.card.training.get("protocol"),
     )
     report = report_study(cine, mask, origin, sorted(done), spent)
     yield StudySegmented(mask, report)
@@ -102,14 +103,14 @@ def segment_study(
 def run_task(task: Task, job: Job) -> Outcome:
     """Read, segment and write one study of a cohort; its report is written last and so tells that it is done.
 
-    What was segmented before is not segmented again, when only its PDF is missing.
+    What was segmented before is not segmented again, when only its PDF is missing and its voxels are the same.
     """
     try:
         started = time.monotonic()
         cine = read_cine(task.study)
         check_stack(task.study, cine)
         report = read_result(task)
-        if report is None:
+        if report is None or report.study_sha256 != hash_study(cine):
             mask, report = _segment_task(task, job, cine, time.monotonic() - started)
         else:
             mask = read_mask(task.mask, cine)

@@ -24,7 +24,7 @@ from glrp_napari.cli_measure import Patient, Report, print_body, save_report, sa
 from glrp_napari.cli_measure import register as register_measure
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
-from glrp_napari.export import export_numbers
+from glrp_napari.export import check_targets, export_numbers
 from glrp_napari.library import Accepted, accept_slices, claim_library
 from glrp_napari.models import DEFAULT_MODEL, find_model, list_models
 from glrp_napari.phantom import make_phantom
@@ -98,6 +98,7 @@ def segment_command(
     check_folder(out)
     started = time.monotonic()
     cine = read_cine(study, series)
+    check_targets(out / cine.source.name)
     _print_study(cine)
     refinement, reading_s = choose_crf(crf, crf_engine), time.monotonic() - started
     mask, found = _segment_study(cine, _parse_frames(frames), model, refinement, device, reading_s)

@@ -70,7 +70,7 @@ def plan_cohort(folder: Path, out: Path) -> tuple[Task, ...]:
     places = [_hide_people(path.relative_to(folder).parent) / study_name(path) for path in studies]
     counts = Counter(places)
     # Two studies that differ in their suffix only keep it.
-    names = [p.with_name(f.name) if counts[p] > 1 else p for f, p in zip(studies, places, strict=True)]
+    names = [p.with_name(hide_person(f.name)) if counts[p] > 1 else p for f, p in zip(studies, places, strict=True)]
     return tuple(Task(path, name.as_posix(), out / name) for path, name in zip(studies, names, strict=True))
 
 

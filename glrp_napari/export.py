@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from glrp_napari.cine import Cine, Mask
-from glrp_napari.report import Origin, StudyReport, write_report
-from glrp_napari.table import summarise, write_table
+from glrp_napari.report import Origin, StudyReport, check_replaceable, write_report
+from glrp_napari.table import check_table, summarise, write_table
 
 
 class Step(NamedTuple):
@@ -23,10 +23,21 @@ class Step(NamedTuple):
 
 
 def export_numbers(stem: Path, report: StudyReport) -> tuple[Path, Path]:
-    """Write `<stem>.json` (everything) and `<stem>.csv` (a row of `table.describe_columns`)."""
-    as_json, as_csv = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".json", ".csv"))
+    """Write `<stem>.json` (everything) and `<stem>.csv` (a row of `table.describe_columns`), in place of earlier ones.
+
+    Raises ValueError where another program's file is there (`check_targets`), OSError when writing fails.
+    """
+    as_json, as_csv = check_targets(stem)
     write_table(as_csv, [summarise(report.study, report)])
     write_report(as_json, report)
+    return as_json, as_csv
+
+
+def check_targets(stem: Path) -> tuple[Path, Path]:
+    """The files that `export_numbers` writes. Raises ValueError where one is there already and is none of ours."""
+    as_json, as_csv = (stem.with_name(f"{stem.name}{suffix}") for suffix in (".json", ".csv"))
+    check_replaceable(as_json)
+    check_table(as_csv)
     return as_json, as_csv
 
 

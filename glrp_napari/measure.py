@@ -55,7 +55,7 @@ class Ventricle(BaseModel):
 
 
 class Function(BaseModel):
-    """The heart's function. `volumes_ml` holds a value per structure and frame, None where nothing of it is drawn.
+    """The heart's function. `volumes_ml` holds a value per structure and frame, None in frames not segmented.
 
     The LV's mass is the myocardium's at end-diastole, papillary muscles not among it (they are in the cavity).
     """
@@ -139,7 +139,7 @@ def measure_function(
         heart_rate_bpm=_round(heart_rate, 1),
         bsa_m2=_round(bsa_m2, 3),
         volumes_ml={
-            s.name: tuple(_round(float(v)) if t in segmented and v else None for t, v in enumerate(volumes[s]))
+            s.name: tuple(_round(float(v)) if t in segmented else None for t, v in enumerate(volumes[s]))
             for s in Structure
         },
     )

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 import glrp_napari
 from glrp_napari.assessment import Measurements, Reading, measure_reading
 from glrp_napari.cine import Cine, Mask, describe, hash_study
+from glrp_napari.library import Protocol
 from glrp_napari.measure import Function
 from glrp_napari.models import Settings
 from glrp_napari.writing.atomic import write_atomically
@@ -20,7 +21,8 @@ from glrp_napari.writing.atomic import write_atomically
 class Origin(Settings):
     """Who drew a mask: a model by name and hash of its weights (empty: not known), where it ran, and a person.
 
-    `by_person` counts the slices of frames that a person drew, corrected or accepted.
+    `by_person` counts the slices of frames that a person drew, corrected or accepted. `protocol` are the conventions
+    they were agreed to be drawn by, or that the model learned; None where nothing was agreed.
     """
 
     model: str = ""
@@ -28,6 +30,7 @@ class Origin(Settings):
     device: str = ""
     crf: bool = False
     by_person: int = 0
+    protocol: Protocol | None = None
 
 
 class StudyReport(Origin):

@@ -116,6 +116,12 @@ def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     write_csv(path, list_columns(), (list(row.values()) for row in rows))
 
 
+def check_table(path: Path) -> None:
+    """Raise ValueError where a file that is no table of ours, of this version or another, stands at `path`."""
+    if path.exists() and not path.read_bytes().startswith(",".join(list_columns()[:2]).encode()):
+        raise ValueError(f"{path}: found another program's file, expected none or a table of ours")
+
+
 def write_csv(path: Path, header: list[str], rows: Iterable[list[object]]) -> None:
     """Write a CSV file (RFC 4180, UTF-8), atomically."""
     text = io.StringIO(newline="")

@@ -180,6 +180,32 @@ def test_studies_that_differ_in_their_suffix_only_keep_it(coded_cine: Cine, tmp_
     assert [task.name for task in plan_cohort(tmp_path, tmp_path)] == ["a.nii", "a.nii.gz", "b"]
 
 
+def test_a_hidden_name_stays_hidden_where_two_studies_differ_in_their_suffix_only(
+    coded_cine: Cine, tmp_path: Path
+) -> None:
+    for name in ("Doe^Jane.nii", "Doe^Jane.nii.gz"):
+        write_images(tmp_path / name, coded_cine.images, coded_cine)
+    names = [task.name for task in plan_cohort(tmp_path, tmp_path)]
+    assert len(set(names)) == 2
+    assert not any("Doe" in name for name in names)
+
+
+def test_a_study_that_was_replaced_is_segmented_again(tiny_model: Model, tmp_path: Path) -> None:
+    phantom = make_phantom(3, SMALL)
+    write_images(tmp_path / "a.nii", phantom.cine.images, phantom.cine)
+    task = Task(tmp_path / "a.nii", "a", tmp_path / "out/a")
+    job = Job(str(tiny_model.weights), device="cpu")
+    hashes = []
+    for added in (0, 0, 50):
+        write_images(tmp_path / "a.nii", phantom.cine.images + added, phantom.cine)
+        assert run_task(task, job).reason == ""
+        report = read_result(task)
+        assert report is not None
+        hashes.append((report.study_sha256, task.report.stat().st_mtime_ns))
+    assert hashes[0] == hashes[1]
+    assert hashes[2][0] != hashes[0][0]
+
+
 @dataclass(frozen=True)
 class Deadly(Task):
     """A task whose arrival kills the process."""

@@ -13,9 +13,10 @@ from matplotlib.text import Text
 from glrp_napari import export
 from glrp_napari.assessment import Reading, measure_reading
 from glrp_napari.cine import Cine, Mask
-from glrp_napari.cli import label
+from glrp_napari.cli import label, segment_command
 from glrp_napari.cli_measure import measure, save_report, save_seg
 from glrp_napari.drawing import pages
+from glrp_napari.library import Protocol
 from glrp_napari.norms import Sex
 from glrp_napari.phantom import Anatomy, Phantom, make_phantom
 from glrp_napari.reading import ReadError, read_cine
@@ -24,6 +25,7 @@ from glrp_napari.reading.patient import read_patient
 from glrp_napari.report import Origin, StudyReport, report_study
 from glrp_napari.table import describe_columns, summarise
 from glrp_napari.writing.masks import write_images, write_mask
+from glrp_napari.writing.pdf import write_pdf
 from tests.reading import dicom_files as files
 
 DICTIONARY = Path(__file__).parents[1] / "docs" / "reading-a-study.md"
@@ -192,6 +194,49 @@ def test_a_name_is_asked_of_dicom_only(phantom: Phantom, report: StudyReport, tm
     assert not list(tmp_path.iterdir())
     with pytest.raises(ReadError, match="expected one read from DICOM"):
         read_patient(phantom.cine)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("heart.json", '{"RepetitionTime": 3.2}'), ("heart.csv", "frame,area\n")]
+)
+def test_another_program_s_file_is_never_replaced(phantom: Phantom, tmp_path: Path, name: str, content: str) -> None:
+    write_images(tmp_path / "heart.nii.gz", phantom.cine.images, phantom.cine)
+    write_mask(tmp_path / "mask.nii.gz", phantom.mask, phantom.cine)
+    (tmp_path / name).write_text(content)
+    for command in (
+        lambda: measure(tmp_path / "heart.nii.gz", tmp_path / "mask.nii.gz", tmp_path),
+        lambda: segment_command(tmp_path / "heart.nii.gz", tmp_path, model="none is needed"),
+    ):
+        with pytest.raises(ValueError, match="found another program's file"):
+            command()
+    assert (tmp_path / name).read_text() == content
+    (tmp_path / name).unlink()
+    for _again in range(2):
+        measure(tmp_path / "heart.nii.gz", tmp_path / "mask.nii.gz", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Doe^Jane", "Doe Jane"),
+        ("Yamada^Tarou=山田^太郎", "Yamada Tarou"),
+        ("A $_$ B", "A $_$ B"),
+    ],
+)
+def test_a_name_is_read_in_latin_letters_and_drawn_as_it_is(tmp_path: Path, written: str, read: str) -> None:
+    cine = save_dicom(tmp_path / "study", PatientName=written, SpecificCharacterSet="ISO_IR 192")
+    patient = read_patient(cine)
+    assert patient.name == read
+    mask = draw_heart(cine)
+    figures = pages.draw_pages(report_study(cine, mask, Origin()), cine, mask, patient)
+    write_pdf(tmp_path / "pages.pdf", figures)
+    assert any(read in text for text in list_texts(figures))
+
+
+def test_agreed_conventions_stand_on_the_pages(phantom: Phantom) -> None:
+    origin = Origin(protocol=Protocol(papillaries="wall"))
+    texts = list_texts(pages.draw_pages(report_study(phantom.cine, phantom.mask, origin), phantom.cine, phantom.mask))
+    assert any("Agreed conventions of drawing: papillary muscles in the wall," in " ".join(t.split()) for t in texts)
 
 
 def test_seg_is_written_and_measured_again_as_the_same_mask(tmp_path: Path) -> None:

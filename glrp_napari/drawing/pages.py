@@ -16,6 +16,7 @@ from glrp_napari.drawing.montage import draw_montage
 from glrp_napari.drawing.numbers import HEAD, list_rows, list_sources
 from glrp_napari.drawing.palette import COLOURS, NAMES, PAPER
 from glrp_napari.drawing.volumes import draw_volumes
+from glrp_napari.library.protocol import describe_protocol
 from glrp_napari.measure import Phases
 from glrp_napari.reading.patient import Patient
 from glrp_napari.report import StudyReport
@@ -25,8 +26,8 @@ A4 = (8.27, 11.69)
 RESEARCH = "For research use only. Not for diagnosis."
 DEFINITIONS = (
     "Definitions after SCMR 2020 (J Cardiovasc Magn Reson 22:19): volumes by summation of discs, no cavity counted "
-    "above the slice in which half of its outline is myocardium; papillary muscles and trabeculae in the cavity; "
-    "mass at end diastole, 1.05 g/ml; body surface area after Mosteller."
+    "above the slice in which half of its outline is myocardium; papillary muscles and trabeculae as drawn, by our "
+    "models in the cavity; mass at end diastole, 1.05 g/ml; body surface area after Mosteller."
 )
 _LEFT, _RIGHT = 0.08, 0.93
 _COLUMNS = (0.0, 0.345, 0.44, 0.545, 0.695, 0.79, 0.915)
@@ -77,10 +78,10 @@ def _make_page(report: StudyReport, patient: Patient | None, number: int) -> Fig
     page = Figure(A4, facecolor=PAPER.ground)
     page.text(_LEFT, 0.945, TITLE, fontsize=_TITLE, color=PAPER.text, weight="bold")
     for line, text in enumerate(_list_head(report, patient)):
-        page.text(_LEFT, 0.922 - 0.016 * line, text, fontsize=_PLAIN, color=PAPER.text)
+        page.text(_LEFT, 0.922 - 0.016 * line, text, fontsize=_PLAIN, color=PAPER.text, parse_math=False)
     page.text(_LEFT, 0.04, RESEARCH, fontsize=_PLAIN, color=PAPER.text, weight="bold")
     page.text(_RIGHT, 0.04, f"page {number} of 2", fontsize=_SMALL, color=PAPER.quiet, ha="right")
-    page.text(_LEFT, 0.026, _describe_origin(report), fontsize=_SMALL, color=PAPER.quiet)
+    page.text(_LEFT, 0.026, _describe_origin(report), fontsize=_SMALL, color=PAPER.quiet, parse_math=False)
     return page
 
 
@@ -123,6 +124,10 @@ def _describe_origin(report: StudyReport) -> str:
     return f"glrp-napari {report.software} · {model}{' + CRF' if report.crf else ''}{person}"
 
 
+def _describe_conventions(report: StudyReport) -> str:
+    return f"Agreed conventions of drawing: {describe_protocol(report.protocol)}." if report.protocol else ""
+
+
 def _find_times(report: StudyReport, cine: Cine) -> Sequence[float] | None:
     """The frames' times: the curve's, which follow a typed heart rate, else the file's."""
     curve = report.measurements.lv_curve or report.measurements.rv_curve
@@ -161,8 +166,9 @@ def _draw_wall(page: Figure, report: StudyReport) -> None:
 def _write_notes(page: Figure, report: StudyReport) -> None:
     found = report.measurements
     source = [f"Body surface area: {found.bsa_source}."] if found.bsa_source else []
-    notes = [*(f"Not measured: {text}" for text in found.missing), *source, DEFINITIONS, *list_sources(report)]
-    text = "\n".join(fill(note, 165) for note in notes)
+    drawn = _describe_conventions(report)
+    notes = [*(f"Not measured: {text}" for text in found.missing), *source, drawn, DEFINITIONS, *list_sources(report)]
+    text = "\n".join(fill(note, 165) for note in notes if note)
     page.text(_LEFT, 0.185, text, fontsize=5.5, color=PAPER.quiet, va="top", linespacing=1.25)
     page.text(_LEFT, 0.062, "Read by  ______________________________", fontsize=_PLAIN, color=PAPER.text)
     page.text(0.5, 0.062, "Date  ____________________", fontsize=_PLAIN, color=PAPER.text)

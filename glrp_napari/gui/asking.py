@@ -31,12 +31,21 @@ def ask_folder(parent: QWidget, title: str) -> Path | None:
 
 
 def ask_target(parent: QWidget, title: str, suggestion: str, suffix: str = NIFTI) -> Path | None:
-    """A file to write, or None; `suffix` is added where the name has none of its kind."""
+    """A file to write, or None; `suffix` is added where the name has none of its kind.
+
+    The system's dialog asks before it gives out a file that exists; so it is asked again where the suffix makes it one.
+    """
     kinds = (".nii.gz", ".nii") if suffix == NIFTI else (suffix,)
-    name, _kind = QFileDialog.getSaveFileName(parent, title, suggestion, f"Files ({' '.join(f'*{k}' for k in kinds)})")
-    if not name:
-        return None
-    return Path(name) if name.endswith(kinds) else Path(f"{name}{suffix}")
+    name = suggestion
+    while True:
+        name, _kind = QFileDialog.getSaveFileName(parent, title, name, f"Files ({' '.join(f'*{k}' for k in kinds)})")
+        if not name:
+            return None
+        if name.endswith(kinds):
+            return Path(name)
+        name += suffix
+        if not Path(name).exists():
+            return Path(name)
 
 
 class Asking(QObject):

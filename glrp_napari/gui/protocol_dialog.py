@@ -1,6 +1,5 @@
 """The question how a library's labels are drawn, and by whom: one line a convention, in a reader's words."""
 
-from collections.abc import Mapping
 from typing import get_args
 
 from qtpy.QtCore import Signal
@@ -8,27 +7,8 @@ from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QL
 
 from glrp_napari.gui.pieces import make_label
 from glrp_napari.library import Protocol
+from glrp_napari.library.protocol import ANSWERS, QUESTIONS
 
-QUESTIONS: Mapping[str, str] = {
-    "papillaries": "Papillary muscles",
-    "basal_slice": "A basal slice counts to the LV",
-    "rv_trabeculae": "RV trabeculae",
-    "phases": "ED and ES are",
-}
-ANSWERS: Mapping[str, Mapping[str, str]] = {
-    "papillaries": {"cavity": "in the cavity", "wall": "in the wall"},
-    "basal_slice": {
-        "half": "if at least half of its edge is myocardium",
-        "three-quarters": "if at least three quarters are",
-        "any": "if there is any myocardium",
-    },
-    "rv_trabeculae": {"cavity": "in the cavity", "left-out": "left out"},
-    "phases": {
-        "volume": "the largest and the smallest LV",
-        "first-frame": "the first frame and the smallest LV",
-        "valves": "where the valves close and open",
-    },
-}
 LONGEST_NAME = 40
 
 

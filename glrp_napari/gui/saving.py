@@ -15,7 +15,8 @@ from glrp_napari.cine import Mask
 from glrp_napari.export import Step, export_numbers, export_report, export_seg
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.report import Origin, StudyReport, check_replaceable, report_study
+from glrp_napari.library import load_protocol
+from glrp_napari.report import Origin, StudyReport, report_study
 from glrp_napari.slice_states import BY_PERSON
 from glrp_napari.writing.folders import check_folder
 
@@ -49,7 +50,6 @@ class Saving(QObject):
 
         def work(study: OpenStudy, mask: Mask, origin: Origin) -> Iterator[Step]:
             yield Step(0, 1)
-            check_replaceable(path.with_suffix(".json"))
             export_numbers(path.with_suffix(""), _report(study, mask, origin))
             yield Step(1, 1)
 
@@ -74,13 +74,14 @@ class Saving(QObject):
             return
         self._what, self._stop = what, Event()
         self.began.emit(f"Saving {what}…")
-        steps = work(study, study.mask.data.copy(), self._find_origin(study))
-        stop = self._stop
+        mask, origin, stop = study.mask.data.copy(), self._find_origin(study), self._stop
+        labels = self._workplace.now.session.labels
 
         def run() -> str:
             check_folder(folder)
             began, saved = monotonic(), Step(0, 1)
-            for saved in steps:
+            agreed = origin.model_copy(update={"protocol": load_protocol(labels)})
+            for saved in work(study, mask, agreed):
                 self._stepped.emit(saved, monotonic() - began)
                 if stop.is_set():
                     break

@@ -5,6 +5,7 @@ labels of two protocols must not be mixed unseen. Choices after J. Schulz-Menger
 interpretation and post-processing in cardiovascular magnetic resonance", JCMR 22:19, 2020.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,26 @@ from glrp_napari.library.record_text import LibraryError, parse_object
 from glrp_napari.writing.atomic import write_atomically
 
 FILE = "protocol.json"
+QUESTIONS: Mapping[str, str] = {
+    "papillaries": "Papillary muscles",
+    "basal_slice": "A basal slice counts to the LV",
+    "rv_trabeculae": "RV trabeculae",
+    "phases": "ED and ES are",
+}
+ANSWERS: Mapping[str, Mapping[str, str]] = {
+    "papillaries": {"cavity": "in the cavity", "wall": "in the wall"},
+    "basal_slice": {
+        "half": "if at least half of its edge is myocardium",
+        "three-quarters": "if at least three quarters are",
+        "any": "if there is any myocardium",
+    },
+    "rv_trabeculae": {"cavity": "in the cavity", "left-out": "left out"},
+    "phases": {
+        "volume": "the largest and the smallest LV",
+        "first-frame": "the first frame and the smallest LV",
+        "valves": "where the valves close and open",
+    },
+}
 
 
 class Protocol(BaseModel):
@@ -30,6 +51,13 @@ class Protocol(BaseModel):
     basal_slice: Literal["half", "three-quarters", "any"] = "half"
     rv_trabeculae: Literal["cavity", "left-out"] = "cavity"
     phases: Literal["volume", "first-frame", "valves"] = "volume"
+
+
+def describe_protocol(protocol: Protocol) -> str:
+    """The conventions in words: `papillary muscles in the wall, a basal slice counts to the LV if …`."""
+    chosen = protocol.model_dump()
+    words = (f"{question} {ANSWERS[field][chosen[field]]}" for field, question in QUESTIONS.items())
+    return ", ".join(word if word.isupper() or word[1].isupper() else word[:1].lower() + word[1:] for word in words)
 
 
 def load_protocol(folder: Path) -> Protocol | None:

@@ -33,9 +33,15 @@ def read_patient(cine: Cine) -> Patient:
     with quiet_pydicom(), report_damage(file):
         header = parse_dicom(file, read_start(file), list(_TAGS))
         return Patient(
-            name=str(header.get("PatientName", "")).replace("^", " ").strip(),
+            name=_read_name(str(header.get("PatientName", ""))),
             identifier=str(header.get("PatientID", "")),
             born=str(header.get("PatientBirthDate", "") or ""),
             scanned=str(header.get("StudyDate", "") or ""),
             body=cine.body,
         )
+
+
+def _read_name(text: str) -> str:
+    """A name in Latin letters, which is the first of a DICOM name's groups, else in those that there are."""
+    groups = [" ".join(group.replace("^", " ").split()) for group in text.split("=")]
+    return next((group for group in groups if group), "")

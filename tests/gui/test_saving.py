@@ -82,6 +82,23 @@ def test_table_and_json_hold_the_readers_decisions(
     assert (report.model, report.model_sha256, report.device) == ("several", "", "cpu")
 
 
+def test_a_file_that_only_the_suffix_makes_existing_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old.csv").touch()
+    asked: list[str] = []
+    answers = iter([str(tmp_path / "old"), str(tmp_path / "old.csv"), str(tmp_path / "new"), ""])
+
+    def answer(_parent: object, _title: str, suggestion: str, _kinds: str) -> tuple[str, str]:
+        asked.append(suggestion)
+        return next(answers), ""
+
+    monkeypatch.setattr(asking.QFileDialog, "getSaveFileName", answer)
+    found = [asking.ask_target(None, "Save", "first", asking.CSV) for _ in range(3)]
+    assert found == [tmp_path / "old.csv", tmp_path / "new.csv", None]
+    assert asked == ["first", str(tmp_path / "old.csv"), "first", "first"]
+
+
 def test_the_table_never_replaces_another_program_s_json(
     drawn: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
