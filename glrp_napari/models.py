@@ -19,7 +19,7 @@ from glrp_napari.writing.atomic import write_atomically
 Role = Literal["segmentation", "encoder"]
 _ROLES: tuple[Role, ...] = ("encoder", "segmentation")  # of one name, the model that segments wins
 
-DEFAULT_MODEL = "cine"
+DEFAULT_MODEL = "glrp"
 """The model that is used unless another is chosen."""
 
 
@@ -166,7 +166,7 @@ def name_version(name: str, folder: Path) -> str:
 
 
 def _list_folder(folder: Path) -> Iterable[Model]:
-    for card_path in sorted(folder.glob("*.json")):
+    for card_path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
         weights = card_path.with_suffix(".safetensors")
         if weights.exists():
             try:

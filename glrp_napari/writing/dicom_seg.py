@@ -5,6 +5,7 @@ The only importer of highdicom. It must not know how the voxels came to be. Stan
 
 import copy
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,8 +52,10 @@ def write_phases(folder: Path, mask: Mask, cine: Cine, frames: Sequence[int], al
     00000000, is left empty). File names carry only the study's name and the frame, and no message says who it is.
 
     Every file is written whole or not at all, read back through `glrp_napari.reading.dicom_seg` and compared; one that
-    differs is removed and `OSError` raised. Raises `ReadError` where the cine's images are not there or lack what a
-    SEG needs, `ValueError` for another shape, labels that are no `Structure`, or a frame without any.
+    differs is removed and `OSError` raised. The files take the place of an earlier export of the study to the folder:
+    when all are written, its other frames are removed, for two exports side by side read as one. Raises `ReadError`
+    where the cine's images are not there or lack what a SEG needs, `ValueError` for another shape, labels that are no
+    `Structure`, or a frame without any.
     """
     chosen = list(dict.fromkeys(frames))
     _check_mask(mask, cine, chosen)
@@ -69,6 +72,14 @@ def write_phases(folder: Path, mask: Mask, cine: Cine, frames: Sequence[int], al
             path.unlink()
             raise OSError(f"{path.name}: read back, found other voxels than written, expected the same; removed it")
         yield path
+    _remove_others(folder, cine.source.name, chosen)
+
+
+def _remove_others(folder: Path, study: str, frames: Sequence[int]) -> None:
+    pattern = re.compile(rf"{re.escape(study)}_frame(\d+)_seg\.dcm")
+    for file in folder.iterdir():
+        if (named := pattern.fullmatch(file.name)) and int(named[1]) not in frames:
+            file.unlink()
 
 
 def _check_mask(mask: Mask, cine: Cine, frames: Sequence[int]) -> None:

@@ -68,6 +68,20 @@ def test_round_trip(enhanced: bool, tmp_path: Path) -> None:
     assert not both[[1, 3]].any()
 
 
+def test_a_second_export_takes_the_place_of_the_first(cine: Cine, segs: tuple[Path, ...], tmp_path: Path) -> None:
+    foreign = [tmp_path / "out/study_frame001_seg.dcm.bak", tmp_path / "out/other_frame001_seg.dcm"]
+    for path in foreign:
+        path.write_bytes(b"not ours")
+    mask = draw_mask(cine)
+    (again,) = write_dicom_seg(tmp_path / "out", mask, cine, FRAMES[:1], MODEL)
+    assert again == segs[0]
+    assert sorted((tmp_path / "out").iterdir()) == sorted([again, *foreign])
+    foreign[1].unlink()
+    found = read_dicom_seg(tmp_path / "out", cine)
+    assert np.array_equal(found[FRAMES[0]], mask[FRAMES[0]])
+    assert not np.delete(found, FRAMES[0], axis=0).any()
+
+
 def test_slices_in_series_of_their_own(tmp_path: Path) -> None:
     """As some scanners store them; here each image has a frame of reference of its own too."""
     study = save_study(tmp_path / "study")
