@@ -88,9 +88,10 @@ class Source:
 class Cine:
     """A short-axis cine: images (T, Z, Y, X) as stored, geometry, frame times and source.
 
-    `frame_ms` are the times after the R wave in ms, one per frame, or None where the file does not say.
-    `warnings` are sentences for the reader of the study. `body` is the patient's as the file has it, and plausible; it
-    is for the body surface area, and goes into no label and no log.
+    `frame_ms` are the times after the R wave in ms, one per frame, or None where the file does not say. `cycle_ms` is
+    the length of the heart cycle where the frames cover only a part of it. `warnings` are sentences for the reader of
+    the study. `body` is the patient's as the file has it, and plausible; it is for the body surface area, and goes into
+    no label and no log.
     """
 
     images: NDArray[Any]
@@ -99,6 +100,7 @@ class Cine:
     frame_ms: tuple[float, ...] | None = None
     warnings: tuple[str, ...] = ()
     body: Body = field(default=Body(), repr=False)
+    cycle_ms: float | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or 0 in self.images.shape:
@@ -107,12 +109,18 @@ class Cine:
             raise ValueError(f"found {len(self.frame_ms)} frame times for {len(self.images)} frames")
 
     @property
-    def rr_ms(self) -> float | None:
-        """Length of the heart cycle in ms: the mean frame interval times the number of frames."""
+    def interval_ms(self) -> float | None:
+        """The mean time from frame to frame in ms."""
         if self.frame_ms is None or len(self.frame_ms) < 2:
             return None
-        frames = len(self.frame_ms)
-        return (self.frame_ms[-1] - self.frame_ms[0]) * frames / (frames - 1)
+        return (self.frame_ms[-1] - self.frame_ms[0]) / (len(self.frame_ms) - 1)
+
+    @property
+    def rr_ms(self) -> float | None:
+        """Length of the heart cycle in ms: `cycle_ms`, else the mean frame interval times the number of frames."""
+        if self.cycle_ms is not None or self.interval_ms is None:
+            return self.cycle_ms
+        return self.interval_ms * len(self.images)
 
 
 def describe(cine: Cine) -> str:
@@ -126,7 +134,7 @@ def describe(cine: Cine) -> str:
 def with_heart_rate(cine: Cine, beats_per_min: float) -> Cine:
     """The cine with its frames spread evenly over a cycle at so many beats a minute."""
     frames = len(cine.images)
-    return replace(cine, frame_ms=tuple(60_000 / beats_per_min * t / frames for t in range(frames)))
+    return replace(cine, frame_ms=tuple(60_000 / beats_per_min * t / frames for t in range(frames)), cycle_ms=None)
 
 
 def hash_study(cine: Cine) -> str:

@@ -24,8 +24,8 @@ class VolumeCurve(BaseModel):
     """One ventricle's volume over one heart cycle. Times in ms after the R wave, volumes in ml, rates in ml/s.
 
     `measured_ml` holds the volumes as measured (None: frame not segmented) at `frame_ms`; `smooth_ml` at `smooth_ms` is
-    the Fourier series of `harmonics` harmonics nearest to them, over one cycle from the first frame. Both peak rates
-    are positive and belong to the smooth curve.
+    the Fourier series of `harmonics` harmonics nearest to them, over one cycle from the first frame, or that part of it
+    which the frames cover. Both peak rates are positive and belong to the smooth curve.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,7 +61,8 @@ def fit_curve(
         raise ValueError(f"the heart cycle lasts {period} ms: expected more than the frames' {frame_ms[-1]} ms")
     order = min(harmonics, len(times) // 3)
     coefficients, *_ = np.linalg.lstsq(_make_terms(times, period, order), volumes, rcond=None)
-    dense = frame_ms[0] + np.arange(_SAMPLES) * period / _SAMPLES
+    covered = min(period, _measure_period(frame_ms))
+    dense = frame_ms[0] + np.arange(_SAMPLES) * covered / _SAMPLES
     rate = 1000 * _make_slopes(dense, period, order) @ coefficients
     ejection, filling = int(rate.argmin()), int(rate.argmax())
     return VolumeCurve(

@@ -39,6 +39,15 @@ def test_times_may_start_late_and_be_uneven() -> None:
     assert curve.smooth_ms[0] == times[0]
 
 
+def test_of_a_part_of_the_cycle_only_that_part_is_drawn_and_searched() -> None:
+    """Of 20 frames the last five are not imaged: the steepest filling lies at 600 ms, where the frames just end."""
+    times = sample_times(20)[:15]
+    curve = fit_curve(swing(times), times, RR_MS)
+    assert curve.smooth_ml == pytest.approx(swing(list(curve.smooth_ms)), abs=0.5)
+    assert curve.smooth_ms[-1] < times[-1] + 40
+    assert (curve.peak_ejection_ml_s, curve.rr_ms) == (pytest.approx(314.2, rel=1e-3), RR_MS)
+
+
 @pytest.mark.parametrize(("harmonic", "kept"), [(1, 1.0), (4, 1.0), (5, 0.0), (9, 0.0)])
 def test_harmonics_above_the_fourth_are_dropped(harmonic: int, kept: float) -> None:
     times = sample_times(25)

@@ -23,8 +23,7 @@ UNITS = ("ms", "mm", "mm", "mm")
 
 def scale_of(cine: Cine) -> tuple[float, float, float, float]:
     """The layer's scale: ms a frame (1 where the file does not say), then mm."""
-    frame_ms = cine.rr_ms / len(cine.images) if cine.rr_ms else 1.0
-    return (frame_ms, *cine.geometry.spacing_mm)
+    return (cine.interval_ms or 1.0, *cine.geometry.spacing_mm)
 
 
 def image_options(cine: Cine) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Playback(QObject):
         """Play this cine from now on, all of it."""
         self.stop()
         self._loop = ()
-        self._frame_ms = (cine.rr_ms or USUAL_RR_MS) / len(cine.images)
+        self._frame_ms = cine.interval_ms or USUAL_RR_MS / len(cine.images)
 
     def loop(self, first: int, last: int, frames: int) -> None:
         """Play only from `first` to `last` of so many frames, around the end of the cycle where `last` is before."""

@@ -3,12 +3,14 @@
 It must not know tags or pixels. Only counts, positions and series numbers reach a message, never who the patient is.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from glrp_napari.cine import Cine, Source
 from glrp_napari.reading.dicom_body import read_body
+from glrp_napari.reading.dicom_cycle import read_cycle
 from glrp_napari.reading.dicom_headers import Headers, read_headers
 from glrp_napari.reading.dicom_pixels import read_pixels
 from glrp_napari.reading.dicom_series import Candidate, rank_candidates
@@ -44,7 +46,7 @@ def read_dicom(path: Path, series: str | None = None) -> Cine:
     pixels = read_pixels([image for phase in stack.phases for image in phase])
     images = pixels.reshape(frames, slices, *pixels.shape[1:])
     body, absurd = read_body(stack.phases[0][0].file)
-    return Cine(
+    cine = Cine(
         images=images,
         geometry=stack.geometry,
         source=Source(
@@ -58,6 +60,8 @@ def read_dicom(path: Path, series: str | None = None) -> Cine:
         warnings=(*headers.warnings, *warnings, *_warn_single(path, candidates), *stack.warnings, *absurd),
         body=body,
     )
+    cycle_ms, unsure = read_cycle(stack.phases[0][0].file, cine.rr_ms)
+    return replace(cine, cycle_ms=cycle_ms, warnings=(*cine.warnings, *unsure))
 
 
 def _find_candidates(path: Path, headers: Headers) -> tuple[Candidate, ...]:

@@ -22,7 +22,7 @@ def read_body(file: Path) -> tuple[Body, tuple[str, ...]]:
     with quiet_pydicom():
         with report_damage(file):
             header = parse_dicom(file, read_start(file), [_SIZE, _WEIGHT])
-        height_cm, weight_kg = _find_number(header, _SIZE) * 100, _find_number(header, _WEIGHT)
+        height_cm, weight_kg = find_number(header, _SIZE) * 100, find_number(header, _WEIGHT)
     warnings = []
     body = []
     for name, value, unit, (low, high) in (
@@ -36,7 +36,7 @@ def read_body(file: Path) -> tuple[Body, tuple[str, ...]]:
     return Body(*body), tuple(warnings)
 
 
-def _find_number(header: Dataset, keyword: str) -> float:
+def find_number(header: Dataset, keyword: str) -> float:
     """A tag's number: 0 where it is missing or empty, not a number where it holds none or several."""
     try:
         value = header.get(keyword)

@@ -85,7 +85,7 @@ def _build_header(cine: Cine) -> Nifti1Header:
     header.set_sform(affine, _SCANNER)
     header.set_qform(affine, _SCANNER)
     header["pixdim"][1:4] = cine.geometry.spacing_mm[::-1]
-    header["pixdim"][4] = 0 if cine.rr_ms is None else cine.rr_ms / frames
+    header["pixdim"][4] = cine.interval_ms or 0
     header["toffset"] = cine.frame_ms[0] if cine.frame_ms else 0
     header["vox_offset"] = header.sizeof_hdr + len(_NO_EXTENSIONS)
     header["scl_slope"], header["scl_inter"] = 1, 0
