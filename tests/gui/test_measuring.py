@@ -289,7 +289,7 @@ def test_ends_that_meet_count_no_slice(beating: Window) -> None:
     drag(bar, 1, 1 - SLICES, -1)
     wait_for_numbers(beating)
     assert beating.study.reading.rv_slices == {7: None}
-    assert beating.study.measured.function.rv.esv_ml == 0
+    assert beating.study.measured.function.rv.esv_ml is None
     assert beating.dock.measure.numbers["rv", "es"].text() == "none"
     QTest.keyClick(bar, Qt.Key.Key_Right, SHIFT)
     assert beating.study.reading.rv_slices == {7: (0, 0)}
