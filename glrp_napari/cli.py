@@ -20,7 +20,7 @@ from glrp_napari import __version__
 from glrp_napari.batch import StudySegmented, segment_study
 from glrp_napari.cine import Cine, Mask, describe, hash_study
 from glrp_napari.cli_batch import register as register_batch
-from glrp_napari.cli_measure import Patient, Report, print_body, save_report, save_seg
+from glrp_napari.cli_measure import DicomSeg, Patient, Report, print_body, save_report, save_seg
 from glrp_napari.cli_measure import register as register_measure
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
@@ -90,7 +90,7 @@ def segment_command(
     crf_engine: CrfEngine = "auto",
     device: Device = "auto",
     report: Report = False,
-    dicom_seg: Annotated[bool, typer.Option(help="Write the mask as DICOM SEG too, a file a frame.")] = False,
+    dicom_seg: DicomSeg = False,
     patient: Patient = False,
     series: Series = None,
 ) -> None:

@@ -19,6 +19,7 @@ from glrp_napari.writing.folders import check_folder
 console = Console()
 
 Report = Annotated[bool, typer.Option(help="Write <study>_report.pdf too, two pages.")]
+DicomSeg = Annotated[bool, typer.Option(help="Write the mask as DICOM SEG too, a file a frame.")]
 Patient = Annotated[bool, typer.Option(help="Put the patient's name, identifier and dates on it (DICOM only).")]
 
 
@@ -39,6 +40,7 @@ def measure(
     age: Annotated[float | None, typer.Option(help="Years, for the normal ranges.")] = None,
     heart_rate: Annotated[float | None, typer.Option(help="Beats a minute, in place of the file's.")] = None,
     report: Report = False,
+    dicom_seg: DicomSeg = False,
     patient: Patient = False,
     label_map: Annotated[str, typer.Option(help="What the mask's labels mean, if not 1=RV,2=MYO,3=LV.")] = "",
     series: Annotated[str | None, typer.Option(help="Of a DICOM folder: which series.")] = None,
@@ -52,6 +54,8 @@ def measure(
     )
     found = report_study(cine, labels, Origin(), reading=reading)
     export_numbers(out / found.study, found)
+    if dicom_seg:
+        save_seg(out, found, cine, labels)
     if report:
         save_report(out, found, cine, labels, patient)
     console.print(str(found.function), soft_wrap=True)

@@ -247,9 +247,10 @@ def test_seg_is_written_and_measured_again_as_the_same_mask(tmp_path: Path) -> N
     segs = tmp_path / "study_seg"
     assert len(list(segs.iterdir())) == len(mask)
     assert np.array_equal(read_mask(segs, cine), mask)
-    measure(tmp_path / "study", segs, tmp_path / "again")
+    measure(tmp_path / "study", segs, tmp_path / "again", dicom_seg=True)
     again = json.loads((tmp_path / "again" / "study.json").read_text())
     assert again["measurements"] == json.loads(report.model_dump_json())["measurements"]
+    assert np.array_equal(read_mask(tmp_path / "again/study_seg", cine), mask)
 
 
 def test_seg_steps_count_the_frames_and_can_be_left(tmp_path: Path) -> None:
