@@ -24,8 +24,9 @@ def segmenter() -> Segmenter:
     return open_model(model, choose_placement("cpu"))
 
 
-def test_it_says_where_it_comes_from_and_under_which_licence() -> None:
-    card = find_model(DEFAULT_MODEL).card
+@pytest.mark.parametrize("name", [DEFAULT_MODEL, "glrp-fast", "glrp-k10"])
+def test_it_says_where_it_comes_from_and_under_which_licence(name: str) -> None:
+    card = find_model(name).card
     assert "CC BY-NC-SA" in card.licence
     assert "10.1109/TMI.2018.2837502" in card.citation
     assert card.training
@@ -37,6 +38,14 @@ def test_it_segments_phantoms_that_training_never_saw(segmenter: Segmenter) -> N
     print(table)
     assert table["mean"]["dice"] is not None
     assert table["mean"]["dice"] >= 0.80
+
+
+def test_the_fast_model_is_nearly_as_good_on_phantoms() -> None:
+    fast = open_model(find_model("glrp-fast"), choose_placement("cpu"))
+    events = score_cases(make_cases(PHANTOMS), fast, PHANTOMS)
+    dice = summarise([event for event in events if isinstance(event, Score)])["mean"]["dice"]
+    assert dice is not None
+    assert dice >= 0.80
 
 
 @pytest.mark.realdata
