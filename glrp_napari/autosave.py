@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from glrp_napari.assessment import Reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.decisions import Reading
 from glrp_napari.hashing import hash_file
 from glrp_napari.reading.errors import ReadError
 from glrp_napari.reading.masks import read_mask

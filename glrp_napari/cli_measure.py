@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from glrp_napari.assessment import Reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.decisions import Reading
 from glrp_napari.export import export_numbers, export_report, export_seg
 from glrp_napari.measure import Phases
 from glrp_napari.norms import Sex

@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 import glrp_napari
-from glrp_napari.assessment import Measurements, Reading, measure_reading
+from glrp_napari.assessment import Measurements, measure_reading
 from glrp_napari.cine import Cine, Mask, describe, hash_study
+from glrp_napari.decisions import Reading
 from glrp_napari.library import Protocol
 from glrp_napari.measure import Function
 from glrp_napari.models import Settings

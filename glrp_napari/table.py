@@ -8,9 +8,9 @@ import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from glrp_napari.assessment import SIDES, settle_body
 from glrp_napari.cine import Body
 from glrp_napari.curves import VolumeCurve
+from glrp_napari.decisions import SIDES, settle_body
 from glrp_napari.measure import Phases
 from glrp_napari.norms import Quantity
 from glrp_napari.report import StudyReport

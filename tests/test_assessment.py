@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from glrp_napari.assessment import Reading, list_outside, measure_reading
+from glrp_napari.assessment import measure_reading
 from glrp_napari.cine import Body, Cine, Geometry, Mask, Source, Structure, with_heart_rate
+from glrp_napari.decisions import Reading, list_outside
 from glrp_napari.extent import Extent
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Quantity, Sex

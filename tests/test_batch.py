@@ -13,12 +13,12 @@ import pytest
 import typer
 from matplotlib.figure import Figure
 
-from glrp_napari.assessment import Reading
 from glrp_napari.batch import Job, Outcome, run_locally, run_on_slurm, run_task
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.cli import segment_command
 from glrp_napari.cli_batch import _parse_parameters, batch
 from glrp_napari.cohort import Task, plan_cohort, read_result, write_tables
+from glrp_napari.decisions import Reading
 from glrp_napari.drawing import pages
 from glrp_napari.measure import Phases
 from glrp_napari.models import Model

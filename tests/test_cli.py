@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.assessment import measure_reading
+from glrp_napari.decisions import Reading
 from glrp_napari.library import list_labels
 from glrp_napari.models import Model
 from glrp_napari.phantom import Anatomy, Phantom, make_phantom

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from glrp_napari import export
-from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.assessment import measure_reading
 from glrp_napari.cine import Cine, Mask
 from glrp_napari.cli import label, segment_command
 from glrp_napari.cli_measure import measure, save_report, save_seg
+from glrp_napari.decisions import Reading
 from glrp_napari.drawing import pages
 from glrp_napari.library import Protocol
 from glrp_napari.norms import Sex

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from glrp_napari.anatomy_checks import GRAVE, Finding, Rule
-from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.assessment import measure_reading
 from glrp_napari.cine import Cine, Geometry, Mask, Source, Structure
+from glrp_napari.decisions import Reading
 from glrp_napari.measure import Function, Phases, measure_ventricle
 from glrp_napari.phantom import Phantom, make_phantom
 from glrp_napari.plausibility import Watch, check_function, choose_light

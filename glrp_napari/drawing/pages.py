@@ -9,8 +9,8 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glrp_napari.assessment import settle_body
 from glrp_napari.cine import Body, Cine, Mask, Structure
+from glrp_napari.decisions import settle_body
 from glrp_napari.drawing.bullseye import draw_bullseye
 from glrp_napari.drawing.montage import draw_montage
 from glrp_napari.drawing.numbers import HEAD, list_rows, list_sources
@@ -167,7 +167,7 @@ def _write_notes(page: Figure, report: StudyReport) -> None:
     found = report.measurements
     source = [f"Body surface area: {found.bsa_source}."] if found.bsa_source else []
     drawn = _describe_conventions(report)
-    notes = [*(f"Not measured: {text}" for text in found.missing), *source, drawn, DEFINITIONS, *list_sources(report)]
+    notes = [*(f"Note: {text}" for text in found.missing), *source, drawn, DEFINITIONS, *list_sources(report)]
     text = "\n".join(fill(note, 165) for note in notes if note)
     page.text(_LEFT, 0.185, text, fontsize=5.5, color=PAPER.quiet, va="top", linespacing=1.25)
     page.text(_LEFT, 0.062, "Read by  ______________________________", fontsize=_PLAIN, color=PAPER.text)

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from glrp_napari.assessment import Reading
 from glrp_napari.autosave import Draft
+from glrp_napari.decisions import Reading
 from glrp_napari.drafts import StudyDrafts
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.history import unpack

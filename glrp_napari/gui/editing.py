@@ -8,9 +8,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from glrp_napari.assessment import Measurements, Reading, list_outside
+from glrp_napari.assessment import Measurements
 from glrp_napari.autosave import Draft
 from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
+from glrp_napari.decisions import Reading, list_outside
 from glrp_napari.gui.history import EditHistory, Place, unpack
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.loading import Loaded

@@ -17,7 +17,7 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
-from glrp_napari.assessment import Reading
+from glrp_napari.decisions import Reading
 from glrp_napari.slice_states import SliceState
 
 Place = tuple[int, int]

@@ -7,8 +7,8 @@ from itertools import product
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QWidget
 
-from glrp_napari.assessment import settle_body
 from glrp_napari.cine import HEIGHT_CM, WEIGHT_KG
+from glrp_napari.decisions import settle_body
 from glrp_napari.gui.measure_words import describe_body, describe_phase, describe_sources, make_table
 from glrp_napari.gui.pieces import Section, UndoPasses, make_button, make_label, make_row
 from glrp_napari.gui.shortcuts import KEYS

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from glrp_napari.assessment import Measurements, Reading
+from glrp_napari.assessment import Measurements
 from glrp_napari.cine import Body
 from glrp_napari.curves import VolumeCurve
+from glrp_napari.decisions import Reading
 from glrp_napari.measure import Function
 from glrp_napari.norms import Judgement
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
 
-from glrp_napari.assessment import Measurements, Reading, list_outside, measure_reading
+from glrp_napari.assessment import Measurements, measure_reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.decisions import Reading, list_outside
 from glrp_napari.extent import Slices
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from glrp_napari.assessment import Measurements, Reading
+from glrp_napari.assessment import Measurements
 from glrp_napari.cine import Body
 from glrp_napari.comparison import Comparison
+from glrp_napari.decisions import Reading
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model

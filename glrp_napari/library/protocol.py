@@ -57,7 +57,7 @@ def describe_protocol(protocol: Protocol) -> str:
     """The conventions in words: `papillary muscles in the wall, a basal slice counts to the LV if …`."""
     chosen = protocol.model_dump()
     words = (f"{question} {ANSWERS[field][chosen[field]]}" for field, question in QUESTIONS.items())
-    return ", ".join(word if word.isupper() or word[1].isupper() else word[:1].lower() + word[1:] for word in words)
+    return ", ".join(word if word[1].isupper() else word[:1].lower() + word[1:] for word in words)  # RV, ED stay
 
 
 def load_protocol(folder: Path) -> Protocol | None:

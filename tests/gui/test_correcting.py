@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.assessment import measure_reading
+from glrp_napari.decisions import Reading
 from glrp_napari.gui.playback import find_frame
 from glrp_napari.gui.shortcuts import SHORTCUTS
 from glrp_napari.measure import Phases

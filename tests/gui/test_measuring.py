@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from glrp_napari.assessment import Reading
 from glrp_napari.cine import Body, Cine, Geometry, Mask, Source, Structure
+from glrp_napari.decisions import Reading
 from glrp_napari.gui import measuring
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.measure_words import describe_rates, describe_sources

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_napari.assessment import Reading
 from glrp_napari.autosave import Slots
 from glrp_napari.cine import Cine, hash_study
+from glrp_napari.decisions import Reading
 from glrp_napari.drafts import StudyDrafts
 from glrp_napari.gui.ending import Ending
 from glrp_napari.measure import Phases

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glrp_napari.assessment import Reading, measure_reading
+from glrp_napari.assessment import measure_reading
+from glrp_napari.decisions import Reading
 from glrp_napari.export import Step
 from glrp_napari.gui import asking, saving
 from glrp_napari.gui.editing import Run
