@@ -136,6 +136,19 @@ def list_outside(labels: Mask, reading: Reading, frame: int) -> list[int]:
     return [level for level in range(len(labels)) if not extent.holds(level)]
 
 
+def list_uncounted(mask: Mask, reading: Reading) -> dict[int, tuple[int, ...]]:
+    """By frame, the slices of a mask (T, Z, Y, X) beyond base and apex; empty where the reader set them nowhere.
+
+    A frame in which he did not set them has those that lie beyond in every frame in which he did.
+    """
+    decided = [t for t in sorted({*reading.lv_slices, *reading.rv_slices}) if t < len(mask)]
+    beyond = {t: set(list_outside(mask[t], reading, t)) for t in decided}
+    if not beyond:
+        return {}
+    always = set.intersection(*beyond.values())
+    return {t: tuple(sorted(beyond.get(t, always))) for t in range(len(mask))}
+
+
 def _settle_frame(labels: Mask, reading: Reading, frame: int) -> Extent:
     """The extent of one frame (Z, Y, X): each ventricle's as decided, else as proposed."""
     proposed = propose_extent(labels)

@@ -29,11 +29,23 @@ class Message(BaseModel):
 
 
 class StudyFile(Message):
-    """A cine as a job reads it: `images` is an .npy file (T, Z, Y, X), opened memory-mapped."""
+    """A cine as a job reads it: `images` is an .npy file (T, Z, Y, X), opened memory-mapped.
+
+    `outside` are the slices beyond base and apex by frame, where a reader set them: nothing is learned from those.
+    """
 
     images: Path
     geometry: Geometry
     name: str
+    outside: dict[int, tuple[int, ...]] = {}
+
+
+class PhaseSlices(Message):
+    """The frame of a phase, and the first and last slice of the LV that count in it."""
+
+    frame: int
+    first: int
+    last: int
 
 
 class SegmentRequest(Message):
@@ -56,8 +68,8 @@ class FinetuneRequest(Message):
     """Adapt the weights file `base` to the labels in the folder `library`; the new model is written to `models`.
 
     `study` is the open study, of whose unlabelled slices a few take part. `pictures` is the folder for pictures of
-    slices before and after (None: none are made). `phases` are the frames of ED and ES by the study's hash, where a
-    reader settled them: hearts are measured there alone. With `resume` the interrupted fine-tuning in `models` goes on.
+    slices before and after (None: none are made). `phases` are ED and ES by the study's hash, where they are settled:
+    hearts are measured there alone. With `resume` the interrupted fine-tuning in `models` goes on.
     """
 
     kind: Literal["finetune"] = "finetune"
@@ -67,7 +79,7 @@ class FinetuneRequest(Message):
     name: str
     study: StudyFile | None = None
     pictures: Path | None = None
-    phases: dict[str, tuple[int, int]] = {}
+    phases: dict[str, tuple[PhaseSlices, PhaseSlices]] = {}
     resume: bool = False
     device: str = "auto"
 

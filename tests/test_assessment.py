@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from glrp_napari.assessment import measure_reading
 from glrp_napari.cine import Body, Cine, Geometry, Mask, Source, Structure, with_heart_rate
-from glrp_napari.decisions import Reading, list_outside
+from glrp_napari.decisions import Reading, list_outside, list_uncounted
 from glrp_napari.extent import Extent
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Quantity, Sex
@@ -110,6 +110,24 @@ def test_slices_are_outside_only_where_the_reader_said_so(decisions: dict[str, o
     mask = MASK[0].copy()
     mask[0][mask[0] == Structure.RV] = 0
     assert list_outside(mask, Reading(**decisions), 0) == outside
+
+
+@pytest.mark.parametrize(
+    ("decisions", "uncounted"),
+    [
+        ({}, {}),
+        ({"lv_slices": {9: (2, 3)}}, {}),
+        ({"lv_slices": {0: (2, 3)}, "rv_slices": {0: (3, 4)}}, {t: (0, 1, 5) for t in range(3)}),
+        (
+            {"lv_slices": {0: (1, 4), 2: (2, 3)}, "rv_slices": {0: (1, 4), 2: None}},
+            {0: (0, 5), 1: (0, 5), 2: (0, 1, 4, 5)},
+        ),
+    ],
+)
+def test_a_frame_that_nobody_decided_lacks_the_slices_beyond_all_decided_ones(
+    decisions: dict[str, object], uncounted: dict[int, tuple[int, ...]]
+) -> None:
+    assert list_uncounted(MASK[[0, 0, 0]], Reading(**decisions)) == uncounted
 
 
 def test_every_decision_survives_the_session_file_and_unknown_ones_are_refused() -> None:

@@ -7,6 +7,7 @@ from tempfile import mkdtemp
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from glrp_napari.decisions import list_uncounted
 from glrp_napari.gate import decide
 from glrp_napari.gui.detached import discard_unfinished, is_at_work, store_request
 from glrp_napari.gui.words import SILENT, describe_outcome
@@ -16,7 +17,9 @@ from glrp_napari.messages import (
     FinetuneDone,
     FinetuneRequest,
     Notice,
+    PhaseSlices,
     Progress,
+    StudyFile,
     Terminal,
     TrainingStep,
     Validated,
@@ -110,18 +113,31 @@ class Learning(QObject):
             base=base.weights,
             models=session.models,
             name=NAME,
-            study=place.study.loaded.file if place.study is not None else None,
+            study=self._describe_study(),
             pictures=Path(mkdtemp(dir=place.scratch.claim())),
             phases=self._find_phases(),
             resume=resume,
         )
 
-    def _find_phases(self) -> dict[str, tuple[int, int]]:
-        """ED and ES of the open study, where both are known."""
+    def _describe_study(self) -> StudyFile | None:
+        """The open study, and which of its slices count nothing."""
         study = self._workplace.study
-        if study is None or (ed := study.phases.ed) is None or (es := study.phases.es) is None:
+        if study is None:
+            return None
+        return study.loaded.file.model_copy(update={"outside": list_uncounted(study.mask.data, study.reading)})
+
+    def _find_phases(self) -> dict[str, tuple[PhaseSlices, PhaseSlices]]:
+        """ED and ES of the open study with the LV's slices, where both are known."""
+        study = self._workplace.study
+        if study is None or study.measured is None:
             return {}
-        return {study.loaded.hash: (ed, es)}
+        lv = {frame: extent.lv for frame, extent in study.measured.extents.items()}
+        found = [
+            PhaseSlices(frame=frame, first=ends[0], last=ends[1])
+            for frame in study.phases
+            if frame is not None and (ends := lv.get(frame)) is not None
+        ]
+        return {study.loaded.hash: (found[0], found[1])} if len(found) == 2 else {}
 
     def _on_changed(self) -> None:
         now = self._workplace.now

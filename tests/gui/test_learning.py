@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_napari import models
+from glrp_napari.cine import Structure
 from glrp_napari.gui import jobs, learning, leaving
+from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.measure import Phases
-from glrp_napari.messages import decode_request
+from glrp_napari.messages import PhaseSlices, decode_request
 from glrp_training.unfinished import hold
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -82,18 +84,36 @@ def test_a_better_model_is_in_use_and_one_can_go_back(
     close_window(window)
 
 
-def test_the_phases_as_the_reader_settled_them_go_with_the_request(
+def test_phases_and_slices_as_the_reader_settled_them_go_with_the_request(
     tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_WORKER_LOG", str(tmp_path / "request"))
     window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
     study = window.dock.workplace.study
     assert study is not None
-    study.reading = study.reading.model_copy(update={"phases": Phases(1, 2)})
+    draw_hearts(study)
+    decided = {"phases": Phases(1, 2), "lv_slices": {1: (1, 2)}, "rv_slices": {1: None}}
+    window.dock.measuring.decide(**decided)
+    window.wait(lambda: not window.dock.measuring.is_pending)
     finetune(window)
     window.settle()
-    assert decode_request((tmp_path / "request").read_bytes()).phases == {study.loaded.hash: (1, 2)}
+    request = decode_request((tmp_path / "request").read_bytes())
+    last = study.states.shape[1] - 1
+    ed, es = PhaseSlices(frame=1, first=1, last=2), PhaseSlices(frame=2, first=0, last=last)
+    assert request.phases == {study.loaded.hash: (ed, es)}
+    beyond = tuple(level for level in range(last + 1) if level not in (1, 2))
+    assert request.study.outside == dict.fromkeys(range(len(study.states)), beyond)
     close_window(window)
+
+
+def draw_hearts(study: OpenStudy) -> None:
+    """An LV in every slice, as a run leaves it."""
+    mask = np.zeros(study.mask.data.shape[1:], np.uint8)
+    mask[:, 4:16, 4:16], mask[:, 7:13, 7:13] = Structure.MYO, Structure.LV
+    study.history.begin_run()
+    for frame in range(len(study.states)):
+        study.apply_frame(frame, mask, True)
+    study.history.end_run()
 
 
 def test_a_worse_model_is_not_taken_and_the_reason_is_given(

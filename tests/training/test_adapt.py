@@ -40,7 +40,16 @@ from glrp_napari.library import (
     mark_outside,
     remove_label,
 )
-from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
+from glrp_napari.messages import (
+    FinetuneDone,
+    Interrupted,
+    Notice,
+    PhaseSlices,
+    Progress,
+    StudyFile,
+    TrainingStep,
+    Validated,
+)
 from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
 from glrp_napari.phantom import Phantom
 from glrp_napari.segment import Segmenter
@@ -170,12 +179,25 @@ def test_of_one_patient_slices_are_left_out(tiny_model: Model, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("phases", "known"), [({}, False), ({STUDY: (0, 2)}, True), ({STUDY: (0, 1)}, False), ({"b" * 64: (0, 2)}, False)]
+    ("study", "ed", "es", "known"),
+    [
+        (STUDY, (0, 0, 1), (2, 0, 1), True),
+        (STUDY, (0, 1, 1), (2, 1, 1), True),  # what lies beyond the base counts nothing, though it is labelled
+        (STUDY, (0, 0, 1), (1, 0, 0), True),
+        (STUDY, (0, 0, 1), (1, 0, 1), False),
+        (STUDY, (0, 0, 1), (0, 0, 1), False),
+        ("b" * 64, (0, 0, 1), (2, 0, 1), False),
+    ],
 )
-def test_hearts_are_measured_where_the_settled_phases_are_fully_labelled(
-    phases: dict[str, tuple[int, int]], known: bool, tiny_model: Model, tmp_path: Path
+def test_hearts_are_measured_where_the_settled_phases_are_labelled_from_base_to_apex(
+    study: str,
+    ed: tuple[int, int, int],
+    es: tuple[int, int, int],
+    known: bool,
+    tiny_model: Model,
+    tmp_path: Path,
 ) -> None:
-    """Frames 0, 2 and 3 are labelled from end to end, frame 1 in part; the smallest volume is not that of ES."""
+    """Frames 0, 2 and 3 are labelled from end to end, frame 1 in slice 0; the smallest volume is not that of ES."""
     one, masks = make_square_cine(0, slices=2)
     cine = Cine(np.repeat(one.images, 4, 0), one.geometry, one.source)
     judged = []
@@ -184,11 +206,16 @@ def test_hearts_are_measured_where_the_settled_phases_are_fully_labelled(
         mask[26 + (8, 8, 6, 2)[frame] :][mask[26 + (8, 8, 6, 2)[frame] :] == 3] = 2
         label = accept_slice(tmp_path, cine, mask, frame, z, "corrected", study=STUDY)
         judged.append(Judged(label, cine.images[frame, z], mask, cine.geometry, mask, mask))
-    (patient,) = compare_patients(judged, phases, {STUDY: STUDY})
+    phases = [PhaseSlices(frame=frame, first=first, last=last) for frame, first, last in (ed, es)]
+    (patient,) = compare_patients(judged, {study: (phases[0], phases[1])}, {STUDY: STUDY})
     assert (patient.labelled_heart is not None) == known
     if patient.labelled_heart is not None:
-        volumes = [sum((o.mask == 3).sum() for o in judged if o.label.frame == f) * 0.032 for f in (0, 2)]
-        assert [patient.labelled_heart.edv_ml, patient.labelled_heart.esv_ml] == pytest.approx(volumes)
+        pixels = [
+            sum((o.mask == 3).sum() for o in judged if o.label.frame == p.frame and p.first <= o.label.slice <= p.last)
+            for p in phases
+        ]
+        found = [patient.labelled_heart.edv_ml, patient.labelled_heart.esv_ml]
+        assert found == pytest.approx([count * 0.032 for count in pixels])
 
 
 def test_case_74_two_studies_of_one_patient_are_compared_as_one(tmp_path: Path) -> None:
@@ -470,10 +497,20 @@ def test_few_labels_take_few_steps(labels: int, most: int) -> None:
     assert choose_settings(labels).steps <= most
 
 
+def test_unlabelled_slices_take_part_but_for_those_beyond_base_and_apex(library: Path, study: StudyFile) -> None:
+    """Slices 0, 2 and 4 of the only frame are labelled."""
+    labels, settings = list_labels(library), Preprocessing(size=64, spacing_mm=2.0)
+    assert recall.sample_study(study, labels, settings)[1].tolist() == [1, 3, 5]
+    partly = study.model_copy(update={"outside": {0: (0, 1)}})
+    images, levels = recall.sample_study(partly, labels, settings)
+    assert (len(images), levels.tolist()) == (2, [3, 5])
+
+
 def test_a_refit_gives_the_same_weights_until_a_label_is_changed(
     library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile
 ) -> None:
-    model = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU, study)).model))
+    partly = study.model_copy(update={"outside": {0: (0,)}})  # the card remembers that; a file cannot
+    model = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU, partly)).model))
     events: list[object] = []
     outcome = run_out(refit(model, tiny_model, library, CPU, study), events)
     assert outcome.is_same

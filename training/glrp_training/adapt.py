@@ -12,7 +12,16 @@ from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.hashing import hash_bytes
 from glrp_napari.library import Label, LibraryError
-from glrp_napari.messages import FinetuneDone, Interrupted, Notice, Progress, StudyFile, TrainingStep, Validated
+from glrp_napari.messages import (
+    FinetuneDone,
+    Interrupted,
+    Notice,
+    PhaseSlices,
+    Progress,
+    StudyFile,
+    TrainingStep,
+    Validated,
+)
 from glrp_napari.models import Model, Preprocessing, name_version, save_model_files
 from glrp_napari.segment import Segmenter
 from glrp_napari.session import UNFINISHED
@@ -32,6 +41,7 @@ LEAST_STEPS = 10
 """A training cancelled earlier leaves nothing worth keeping."""
 GENTLE = Augmentation(rotation_deg=(-30, 30), scale=(0.85, 1.2), shift_px=10, flip=False)
 
+Phases = Mapping[str, tuple[PhaseSlices, PhaseSlices]]
 Events = Iterator[Progress | TrainingStep | Validated | Notice | FinetuneDone]
 
 
@@ -43,12 +53,12 @@ def adapt(
     placement: Placement,
     study: StudyFile | None = None,
     pictures: Path | None = None,
-    phases: Mapping[str, tuple[int, int]] | None = None,
+    phases: Phases | None = None,
 ) -> Events:
     """Fine-tune `base` on the labels in `library`; the new model is saved to `folder` under a free version of `name`.
 
     Labels outside base and apex are left out. Of a fused base its first network is fine-tuned. Unlabelled slices of
-    `study` take part; `phases` are the frames of ED and ES by study, where they are known. Interrupted (the exception
+    `study` take part; `phases` are ED and ES by the study's hash, where they are known. Interrupted (the exception
     is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be resumed. Raises
     LibraryError for a library without labels to learn from, UnfinishedError where another process fine-tunes into
     the folder.
@@ -71,7 +81,7 @@ def begin(
     name: str,
     placement: Placement,
     study: StudyFile | None,
-    phases: Mapping[str, tuple[int, int]],
+    phases: Phases,
 ) -> Generator[Progress | Notice, None, Unfinished]:
     """Gather all that the training needs and store it."""
     copied = folder / f"{UNFINISHED}.labels"  # an earlier job stays until this one is stored
@@ -89,6 +99,7 @@ def begin(
         patients=freeze_manifest(library, labels).patients,
         content={label.stem: hash_slices(labelled, row) for row, label in enumerate(labels)},
         study=hash_study_file(study) if study else None,
+        outside=study.outside if study else {},
         settings=choose_settings(len(labels)),
         phases=dict(phases),
     )
@@ -130,6 +141,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             "steps": trial.steps,
             "share": trial.share,
             "study": job.study,
+            "outside": job.outside,
             "protocol": None if protocol is None else protocol.model_dump(mode="json"),
             "content": {label.stem: job.content[label.stem] for label in trained},
             "apart": [label.stem for label in trial.plan.apart],

@@ -15,7 +15,7 @@ from glrp_napari.comparison import Heart, PatientComparison, Scores, SliceChange
 from glrp_napari.library import Label, load_slice
 from glrp_napari.masks import find_box
 from glrp_napari.measure import MYOCARDIUM_G_PER_ML
-from glrp_napari.messages import Notice, Progress
+from glrp_napari.messages import Notice, PhaseSlices, Progress
 from glrp_napari.models import Preprocessing
 from glrp_napari.preprocess import Grid, from_grid, normalise, to_grid
 from glrp_napari.segment import Segmenter
@@ -69,11 +69,11 @@ def judge(
 
 
 def compare_patients(
-    judged: Sequence[Judged], phases: Mapping[str, tuple[int, int]], whose: Mapping[str, str]
+    judged: Sequence[Judged], phases: Mapping[str, tuple[PhaseSlices, PhaseSlices]], whose: Mapping[str, str]
 ) -> tuple[PatientComparison, ...]:
     """Scores by patient on the corrected slices; hearts from all of a study's, where ED and ES are fully labelled.
 
-    `phases` are the frames of ED and ES by study, as the reader settled them; `whose` tells each study's patient.
+    `phases` are ED and ES by study, as the reader settled them; `whose` tells each study's patient.
     """
     by_patient: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
@@ -114,17 +114,20 @@ def score_slices(answers: Sequence[Mask], truth: Sequence[Judged]) -> Scores:
     return Scores(dice=dice, hd95_mm=hd95, area_cm2=areas, area_error_cm2=errors)
 
 
-def measure_hearts(slices: Sequence[Judged], phases: tuple[int, int] | None) -> dict[str, Heart | None]:
-    """The LV by the labels and by each model, where both phases (ED, ES) are labelled from end to end; else nothing."""
-    frames: defaultdict[int, list[Judged]] = defaultdict(list)
-    for one in slices:
-        frames[one.label.frame].append(one)
-    full = {frame: found for frame, found in frames.items() if len(found) == found[0].label.slices}
-    if phases is None or phases[0] == phases[1] or not full.keys() >= set(phases):
+def measure_hearts(slices: Sequence[Judged], phases: tuple[PhaseSlices, PhaseSlices] | None) -> dict[str, Heart | None]:
+    """The LV by the labels and by each model, where both phases (ED, ES) are labelled from base to apex; else nothing.
+
+    Slices beyond count nothing, labelled or not, as in every volume.
+    """
+    if phases is None or phases[0].frame == phases[1].frame:
         return {}
-    ed, es = phases
+    known = {(one.label.frame, one.label.slice): one for one in slices}
+    places = [[(phase.frame, level) for level in range(phase.first, phase.last + 1)] for phase in phases]
+    if not known.keys() >= {*places[0], *places[1]}:
+        return {}
+    ed, es = ([known[place] for place in phase] for phase in places)
     sides = {"labelled_heart": "mask", "base_heart": "base", "candidate_heart": "candidate"}
-    return {name: _measure_heart(full[ed], full[es], side) for name, side in sides.items()}
+    return {name: _measure_heart(ed, es, side) for name, side in sides.items()}
 
 
 def rank_changes(judged: Sequence[Judged], folder: Path | None) -> tuple[SliceChange, ...]:

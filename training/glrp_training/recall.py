@@ -87,11 +87,16 @@ def recall(
 
 
 def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:
-    """Unlabelled slices (N, S, S) of a few frames of the study, at most `MAX_SAMPLED`, and their positions (N,)."""
+    """Unlabelled slices (N, S, S) of a few frames of the study, at most `MAX_SAMPLED`, and their positions (N,).
+
+    None of them lies beyond base and apex, where the reader set these.
+    """
     images, name = np.load(study.images, mmap_mode="r"), hash_study_file(study)
     own = [label for label in labels if label.study == name]
     frames = np.unique(np.linspace(0, len(images) - 1, min(SAMPLED_FRAMES, len(images))).astype(int))
-    chosen = _choose_places(frames, images.shape[1], {(label.frame, label.slice) for label in own})
+    labelled = {(label.frame, label.slice) for label in own}
+    outside = {(frame, level) for frame, levels in study.outside.items() for level in levels}
+    chosen = _choose_places(frames, images.shape[1], labelled | outside)
     if not chosen:
         return torch.empty(0), torch.empty(0)
     cut = prepare_cine(images[frames], study.geometry.spacing_mm, settings)
@@ -167,9 +172,7 @@ def _predict(model: Segmenter, images: Tensor, stage: str) -> Generator[Progress
     return torch.cat(parts)
 
 
-def _choose_places(
-    frames: NDArray[np.int64], levels: int, labelled: Collection[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    free = [(int(t), z) for t in frames for z in range(levels) if (int(t), z) not in labelled]
+def _choose_places(frames: NDArray[np.int64], levels: int, taken: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
+    free = [(int(t), z) for t in frames for z in range(levels) if (int(t), z) not in taken]
     step = max(1.0, len(free) / MAX_SAMPLED)
     return [free[int(i * step)] for i in range(min(len(free), MAX_SAMPLED))]

@@ -52,6 +52,8 @@ def refit(
                 f"{library}: {label.stem}: found a label that was changed since {model.card.name} was made"
             )
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
+    if study is not None:
+        study = study.model_copy(update={"outside": recipe["outside"]})
     memory = yield from recall(segmenter, study, [*labels, *apart])
     job = Job(
         version=model.card.name,

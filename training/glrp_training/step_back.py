@@ -17,7 +17,8 @@ from glrp_napari.unet import UNet
 Event = Progress | Notice
 
 SHARES = (0.5, 0.35, 0.2)
-"""Shares of the way from the base to the fine-tuned weights, tried from the boldest on; more was never better."""
+"""Shares of the way from the base to the fine-tuned weights, tried from the boldest on."""
+ALL = 1.0
 USUAL_SHARE = 0.5
 """Where there is no time to try."""
 SAFETY = 0.5
@@ -35,12 +36,23 @@ def step_back(base: UNet, tuned: UNet, share: float) -> UNet:
 
 
 def choose_share(
-    base: UNet, tuned: UNet, measure: Callable[[UNet], Generator[Event, None, Anchor]]
+    base: UNet,
+    tuned: UNet,
+    measure: Callable[[UNet], Generator[Event, None, Anchor]],
+    rate: Callable[[UNet], Generator[Event, None, float]],
 ) -> Generator[Event, None, float]:
-    """The largest share that forgets next to nothing of what `measure` looks at; the smallest if all do."""
-    for share in SHARES[:-1]:
+    """The largest share that forgets next to nothing of what `measure` looks at; the smallest if the gate may pass it.
+
+    If none is such, the new is too far from the old for one network to hold both. Then the gate will refuse whatever it
+    is given, and the reader, who may overrule it, gets the share, or all of the way, that does best by `rate`.
+    """
+    for share in SHARES:
         anchor = yield from measure(step_back(base, tuned, share))
         agrees = anchor.agreement is None or anchor.agreement >= MIN_AGREEMENT
-        if agrees and anchor.drop <= SAFETY * MAX_DROP:
+        bound = MAX_DROP if share == SHARES[-1] else SAFETY * MAX_DROP
+        if agrees and anchor.drop <= bound:
             return share
-    return SHARES[-1]
+    rates = {}
+    for share in (*SHARES, ALL):
+        rates[share] = yield from rate(step_back(base, tuned, share))
+    return max(rates, key=lambda share: rates[share])

@@ -31,7 +31,7 @@ from glrp_training.holdout import group_patients, plan_validation
 from glrp_training.plateau import Plateau
 from glrp_training.recall import TEST_SEEDS, TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
 from glrp_training.slices import cut_middle, take_slices
-from glrp_training.step_back import USUAL_SHARE, choose_share, step_back
+from glrp_training.step_back import ALL, USUAL_SHARE, choose_share, step_back
 from glrp_training.unfinished import Unfinished, choose_rows
 
 Events = Iterator[Progress | Notice | TrainingStep | Validated]
@@ -51,7 +51,8 @@ class Trial:
         self.network = load_network(base)
         self.comparison = Comparison(held_out=self.plan.held_out, trained=len(self.plan.training), complete=False)
         self.steps = 0
-        self.share = 1.0
+        self.share = ALL
+        self._is_settled = False
         self._origin = load_network(base)
         self._base = self._open(self._origin)
 
@@ -59,6 +60,7 @@ class Trial:
         """The final training; one that was finished before is taken from disk."""
         if (trained := self._unfinished.load_trained()) is not None:
             state, self.steps, self.share = trained
+            self._is_settled = True
             self.network.load_state_dict(state)
             return
         watch = Watch(self, self.plan.apart) if self.plan.apart else None
@@ -68,7 +70,7 @@ class Trial:
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
         measure = yield from self._prepare_anchor(TRIAL_SEEDS, WEIGHING)
-        self._step_back((yield from choose_share(self._origin, self.network, measure)))
+        self._step_back((yield from choose_share(self._origin, self.network, measure, self._rate)))
         self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
 
     def retrain(self, labels: tuple[Label, ...], steps: int, share: float) -> Events:
@@ -78,11 +80,12 @@ class Trial:
 
     def hurry(self) -> None:
         """Make the network fit for use although its training was cut short."""
-        if self.share == 1.0:
+        if not self._is_settled:
             self._step_back(USUAL_SHARE)
 
     def _step_back(self, share: float) -> None:
         self.network, self.share = step_back(self._origin, self.network, share), share
+        self._is_settled = True
 
     def check(self) -> Events:
         """Compare both models; at the end `comparison` is complete."""
@@ -106,6 +109,11 @@ class Trial:
         before = yield from predict_labels(self._base, library, labels)
         after = yield from predict_labels(self._open(network), library, labels)
         return judge(library, labels, before, after)
+
+    def _rate(self, network: UNet) -> Generator[Progress | Notice, None, float]:
+        """Mean Dice on the labels that are learned from."""
+        judged = yield from self.judge_labels(network, self.plan.training)
+        return score_slices([one.candidate for one in judged], judged).mean_dice
 
     def show_judged(self, judged: Sequence[Judged], step: int) -> Validated:
         """What is seen of a training on slices kept apart."""

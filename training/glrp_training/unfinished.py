@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from glrp_napari.library import Label
+from glrp_napari.messages import PhaseSlices
 from glrp_napari.models import Model, Settings
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
@@ -39,8 +40,8 @@ class UnfinishedError(ValueError):
 class Job(Settings):
     """What was begun: the new model's name and title, the base and its hash, all labels, and the settings.
 
-    `content` is a hash of each label's slices by stem; `study` that of the study whose unlabelled slices take part.
-    `phases` are the frames of ED and ES by study, where they are known.
+    `content` is a hash of each label's slices by stem; `study` that of the study whose unlabelled slices take part but
+    for those `outside` (slices by frame). `phases` are ED and ES by study, where they are known.
     """
 
     format_version: Literal[1] = 1
@@ -53,8 +54,9 @@ class Job(Settings):
     patients: tuple[str, ...]
     content: dict[str, str]
     study: str | None = None
+    outside: dict[int, tuple[int, ...]] = Field(default={})
     settings: FinetuneSettings = FinetuneSettings()
-    phases: dict[str, tuple[int, int]] = Field(default={})
+    phases: dict[str, tuple[PhaseSlices, PhaseSlices]] = Field(default={})
 
 
 @dataclass(frozen=True, eq=False)
