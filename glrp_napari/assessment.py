@@ -121,13 +121,22 @@ def _measure_bsa(body: Body) -> float | None:
 def _settle_insertions(
     cine: Cine, mask: Mask, reading: Reading, extents: Mapping[int, Extent], missing: list[str]
 ) -> dict[int, Insertions]:
-    settled = {}
+    """Insertion points by frame, decided or found; of two phases the one that shows none has the other's, for the heart
+    hardly turns between them.
+    """
+    settled, reasons = {}, list[str]()
     for frame, extent in extents.items():
         given = reading.insertions.get(frame)
         counted = keep_inside(mask[frame], extent)
-        found = given or _attempt(missing, partial(find_insertions, counted, cine.geometry))
+        found = given or _attempt(reasons, partial(find_insertions, counted, cine.geometry))
         if found is not None:
             settled[frame] = found
+    if reasons and settled:
+        (known,) = settled
+        (other,) = extents.keys() - settled.keys()
+        missing.append(f"Frame {other + 1} shows no insertion points of the RV, so frame {known + 1}'s are used there.")
+        return {frame: settled[known] for frame in extents}
+    missing += reasons
     return settled
 
 

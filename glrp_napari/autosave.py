@@ -1,7 +1,8 @@
 """Drafts: a study's mask, states, decisions and view, so that a crash costs seconds and closing costs nothing.
 
-A slot is a mask file, one of what the model had answered where a person went on from that, and a record that is written
-last, names their hashes and alone makes the slot count. So a crash, or a damaged newest draft, leaves the one before.
+A slot is a mask file, one of what the model had answered where a person went on from that, one of the steps of undo
+where the study was closed, and a record that is written last, names their hashes and alone makes the slot count. So a
+crash, or a damaged newest draft, leaves the one before.
 Knows no window.
 """
 
@@ -21,10 +22,11 @@ from glrp_napari.hashing import hash_file
 from glrp_napari.reading.errors import ReadError
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.slice_states import SliceState
+from glrp_napari.undo_steps import KeptStep, decode_steps, encode_steps
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_mask
 
-RECORD, MASK, PREDICTED = ".json", ".nii.gz", ".model.nii.gz"
+RECORD, MASK, PREDICTED, STEPS = ".json", ".nii.gz", ".model.nii.gz", ".steps"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,8 @@ class Draft:
 
     `reading` are the reader's decisions, `view` the frame and slice on screen, `model` what segmented it; `closed` says
     that the study was closed in good order. `slot` is where it was loaded from, empty for one that was not.
-    `predicted` is the model's last answer (Y, X) for slices (t, z) that a person changed or accepted.
+    `predicted` is the model's last answer (Y, X) for slices (t, z) that a person changed or accepted; `steps` are those
+    that can be taken back, the oldest first.
     """
 
     mask: Mask
@@ -45,6 +48,7 @@ class Draft:
     model: str | None = None
     closed: bool = False
     predicted: Mapping[tuple[int, int], Mask] = field(default_factory=dict)
+    steps: tuple[KeptStep, ...] = ()
 
 
 class Record(BaseModel):
@@ -52,7 +56,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2] = 2
+    format_version: Literal[1, 2, 3] = 3
     study: str = Field(pattern=r"^[0-9a-f]{64}$")
     counter: int = Field(ge=0)
     saved_at: str
@@ -64,6 +68,7 @@ class Record(BaseModel):
     closed: bool = False
     predicted: tuple[tuple[int, int], ...] = ()
     predicted_sha256: str | None = None
+    steps_sha256: str | None = None
 
 
 class Slots:
@@ -91,6 +96,7 @@ class Slots:
             closed=draft.closed,
             predicted=tuple(draft.predicted),
             predicted_sha256=_write_predicted(self._path(slot, PREDICTED), cine, draft),
+            steps_sha256=_write_steps(self._path(slot, STEPS), draft),
         )
         self.write_record(slot, record)
         return record.counter
@@ -132,13 +138,14 @@ class Slots:
                 model=record.model,
                 closed=record.closed,
                 predicted=_load_predicted(self._path(slot, PREDICTED), record, cine),
+                steps=_load_steps(self._path(slot, STEPS), record, cine),
             )
         except (ReadError, OSError):
             return None
 
     def remove(self, slots: Collection[str]) -> None:
         """Remove what is in these slots: the records first."""
-        for kind in (RECORD, MASK, PREDICTED):
+        for kind in (RECORD, MASK, PREDICTED, STEPS):
             for slot in slots:
                 self._path(slot, kind).unlink(missing_ok=True)
 
@@ -177,3 +184,19 @@ def _load_predicted(path: Path, record: Record, cine: Cine) -> dict[tuple[int, i
         return {}
     mask = read_mask(path, cine)
     return {place: mask[place] for place in record.predicted}
+
+
+def _write_steps(path: Path, draft: Draft) -> str | None:
+    """Write the steps of undo; returns the file's hash, None where there are none and so no file."""
+    path.unlink(missing_ok=True)
+    if not draft.steps:
+        return None
+    write_atomically(path, encode_steps(draft.steps))
+    return hash_file(path)
+
+
+def _load_steps(path: Path, record: Record, cine: Cine) -> tuple[KeptStep, ...]:
+    """The steps of undo; none where their file is damaged, for no work is lost with them."""
+    if record.steps_sha256 is None or not path.exists() or hash_file(path) != record.steps_sha256:
+        return ()
+    return decode_steps(path.read_bytes(), cine.images.shape)

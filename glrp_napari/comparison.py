@@ -22,8 +22,9 @@ class Found(BaseModel):
 class Scores(Found):
     """One model on a patient's held-out slices, by structure: Dice, HD95 in mm, and areas.
 
-    `area_cm2` is the mean area a slice, `area_error_cm2` the mean of its absolute error against the labels. HD95 has
-    no value where the structure was never found on both sides.
+    Dice is there for what the labels hold, so for the same structures whatever the model. `area_cm2` is the mean area a
+    slice, `area_error_cm2` the mean of its absolute error against the labels. HD95 has no value where the structure was
+    never found on both sides.
     """
 
     dice: dict[str, float] = Field(default_factory=dict)
@@ -35,6 +36,18 @@ class Scores(Found):
     def mean_dice(self) -> float:
         """The mean over structures; 0 where nothing was scored."""
         return mean(self.dice.values()) or 0.0
+
+
+class PhaseSlices(Found):
+    """The frame of a phase, and the first and last slice of the LV that count in it; all count from 0."""
+
+    frame: int
+    first: int
+    last: int
+
+
+SettledPhases = dict[str, tuple[PhaseSlices, PhaseSlices]]
+"""ED and ES by the study's hash, where they are settled."""
 
 
 class Heart(Found):

@@ -73,7 +73,7 @@ def _explain(comparison: Comparison, reason: Reason) -> str:
         case "unproven":
             return (
                 "Nothing can be said about the new model: that needs corrected slices of two patients, or of two "
-                "slice positions of one. The model before stays."
+                "slice positions of one, on which the model before was not trained. The model before stays."
             )
         case "not better":
             return f"It did not help: {figures} on {where}. The model before stays."

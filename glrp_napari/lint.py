@@ -53,10 +53,19 @@ class LabelledSlice:
 
 
 @dataclass(frozen=True)
-class LabelFinding:
-    """Something to look at: the label, the rule's name, and a sentence without the place."""
+class Unlabelled:
+    """A slice that is no label: the study's hash and the place in it."""
 
-    label: Label
+    study: str
+    frame: int
+    slice: int
+
+
+@dataclass(frozen=True)
+class LabelFinding:
+    """Something to look at: the label, or a slice that is none, the rule's name, and a sentence without the place."""
+
+    label: Label | Unlabelled
     rule: str
     text: str
 
@@ -96,6 +105,15 @@ def lint_library(folder: Path, labels: Sequence[Label]) -> Generator[tuple[int, 
     return (*unreadable, *conclude(evidence, protocol))
 
 
+def find_unaccepted(study: str, edited: Sequence[tuple[int, int]]) -> tuple[LabelFinding, ...]:
+    """That slices (frame, slice) of a study (by hash) were edited but not accepted, said at the first of them."""
+    if not edited:
+        return ()
+    are = "edited slice is" if len(edited) == 1 else "edited slices are"
+    text = f"{len(edited)} {are} not accepted (K) and will not be learned from"
+    return (LabelFinding(Unlabelled(study, *min(edited)), "not accepted", text),)
+
+
 def examine_slice(one: LabelledSlice) -> Evidence:
     """The evidence of one slice."""
     shapes = check_slice(one.mask, one.pixel_mm)
@@ -122,7 +140,9 @@ def conclude(evidence: Sequence[Evidence], protocol: Protocol | None = None) -> 
         found += _find_gaps(stack)
         found += find_shift(stack)
     found += _find_breaches(evidence, protocol) if protocol else _find_two_ways(evidence)
-    found += _find_two_protocols([one.label for one in evidence])
+    labels = [one.label for one in evidence]
+    found += _find_two_protocols(labels)
+    found += _find_without_protocol(labels, protocol)
     found += _find_empty(evidence)
     return tuple(sorted(found, key=lambda one: (one.label.study, one.label.frame, one.label.slice)))
 
@@ -223,6 +243,35 @@ def _find_two_protocols(labels: Sequence[Label]) -> list[LabelFinding]:
     latest = max(agreed, key=lambda label: label.counter).protocol
     text = "accepted under other conventions than the library's latest labels"
     return [LabelFinding(label, "conventions", text) for label in agreed if label.protocol != latest]
+
+
+def _find_without_protocol(labels: Sequence[Label], protocol: Protocol | None) -> Iterable[LabelFinding]:
+    """Labels without conventions where others have some or the library has: one finding a study names its slices."""
+    if protocol is None and all(label.protocol is None for label in labels):
+        return
+    studies = defaultdict(list)
+    for label in sorted(labels, key=lambda label: (label.frame, label.slice)):
+        if label.protocol is None:
+            studies[label.study].append(label)
+    for without in studies.values():
+        yield LabelFinding(
+            without[0],
+            "conventions",
+            f"accepted without conventions: {_name_slices(without)}; so the training follows none. Save the "
+            "conventions once more (menu Library) and answer Yes, or accept the slices again",
+        )
+
+
+def _name_slices(labels: Sequence[Label]) -> str:
+    """Labels of one study by frame: `slices 1 and 3 of frame 2, slice 4 of frame 9`; counted from 1."""
+    frames = defaultdict(list)
+    for label in labels:
+        frames[label.frame].append(str(label.slice + 1))
+    named = []
+    for frame, levels in frames.items():
+        slices = f"slices {', '.join(levels[:-1])} and {levels[-1]}" if levels[1:] else f"slice {levels[0]}"
+        named.append(f"{slices} of frame {frame + 1}")
+    return ", ".join(named)
 
 
 def _find_empty(evidence: Sequence[Evidence]) -> list[LabelFinding]:

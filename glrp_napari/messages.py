@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from glrp_napari.cine import Geometry
-from glrp_napari.comparison import Comparison
+from glrp_napari.comparison import Comparison, SettledPhases
 
 MAX_LINE_BYTES = 1_000_000
 """A longer line is not one of ours and is refused unread."""
@@ -40,14 +40,6 @@ class StudyFile(Message):
     outside: dict[int, tuple[int, ...]] = {}
 
 
-class PhaseSlices(Message):
-    """The frame of a phase, and the first and last slice of the LV that count in it."""
-
-    frame: int
-    first: int
-    last: int
-
-
 class SegmentRequest(Message):
     """Segment `frames` of a study with the weights file `model`; results go to `out` as .npy files.
 
@@ -68,8 +60,8 @@ class FinetuneRequest(Message):
     """Adapt the weights file `base` to the labels in the folder `library`; the new model is written to `models`.
 
     `study` is the open study, of whose unlabelled slices a few take part. `pictures` is the folder for pictures of
-    slices before and after (None: none are made). `phases` are ED and ES by the study's hash, where they are settled:
-    hearts are measured there alone. With `resume` the interrupted fine-tuning in `models` goes on.
+    slices before and after (None: none are made). `phases` are ED and ES of the open study, where they are settled;
+    those of others are in the library. With `resume` the interrupted fine-tuning in `models` goes on.
     """
 
     kind: Literal["finetune"] = "finetune"
@@ -79,7 +71,7 @@ class FinetuneRequest(Message):
     name: str
     study: StudyFile | None = None
     pictures: Path | None = None
-    phases: dict[str, tuple[PhaseSlices, PhaseSlices]] = {}
+    phases: SettledPhases = {}
     resume: bool = False
     device: str = "auto"
 

@@ -6,14 +6,16 @@ and nothing is ever unpickled. Knows no network: the full check is `weights`', w
 
 import io
 import json
+import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from glrp_napari.hashing import hash_bytes
-from glrp_napari.models import Card, Model, ModelError, name_version, save_model_files
+from glrp_napari.models import Card, Model, ModelError, find_free_name, list_models, save_model_files
 from glrp_napari.writing.atomic import write_atomically
 
 MAX_BYTES = 1_000_000_000
@@ -21,6 +23,23 @@ MAX_CARD_BYTES = 10_000_000
 MAX_HEADER_BYTES = 10_000_000
 MAX_TENSORS = 10_000
 _CARD, _WEIGHTS = ".json", ".safetensors"
+
+
+@dataclass(frozen=True)
+class Imported(Model):
+    """A model as it is here now, what it is called in the file it came in, and whether it was here already."""
+
+    offered: str
+    was_here: bool = False
+
+    def __str__(self) -> str:
+        """What became of the import, as a sentence."""
+        name = self.card.name
+        if self.was_here:
+            return f"This model is here already, as {name}: nothing was imported."
+        if name != self.offered:
+            return f"Imported as {name}: another model called {self.offered} is here already."
+        return f"Imported as {name}."
 
 
 def export_model(model: Model, path: Path) -> None:
@@ -34,18 +53,33 @@ def export_model(model: Model, path: Path) -> None:
     write_atomically(path, packed.getvalue())
 
 
-def import_model(path: Path, folder: Path) -> Model:
-    """Take a model from a .zip into a folder; where its name is taken there by another one, under a free version of it.
+def import_model(path: Path, folder: Path) -> Imported:
+    """Take a model from a .zip into a folder; where another one has its name, under a free version of it.
 
-    Raises ModelError for anything but a card and the weights it describes.
+    Another one is one with other weights or another card, in the folder or among the shipped; the very same model is
+    not taken in again. Raises ModelError for anything but a card and the weights it describes.
     """
     card, weights = _unpack(path)
     _check_hash(path, weights, card)
     _check_header(path, weights, card)
-    there = folder / f"{card.name}{_WEIGHTS}"
-    if there.exists() and hash_bytes(there.read_bytes()) != card.weights_sha256:
-        card = card.model_copy(update={"name": name_version(card.name, folder)})
-    return save_model_files(folder, card, weights)
+    if (here := _find_same(card, folder)) is not None:
+        return Imported(here.card, here.weights, card.name, was_here=True)
+    model = save_model_files(folder, card.model_copy(update={"name": find_free_name(card.name, folder)}), weights)
+    return Imported(model.card, model.weights, card.name)
+
+
+def _find_same(card: Card, folder: Path) -> Model | None:
+    """The model with this card and its weights that is here, under the card's name or a version an import gave it."""
+    version = re.compile(re.escape(card.name) + r"(-\d+)?")
+    for model in list_models(folder, role=card.role):
+        named_so = version.fullmatch(model.card.name) is not None
+        if named_so and model.card == card.model_copy(update={"name": model.card.name}) and _is_whole(model):
+            return model
+    return None
+
+
+def _is_whole(model: Model) -> bool:
+    return hash_bytes(model.weights.read_bytes()) == model.card.weights_sha256
 
 
 def _unpack(path: Path) -> tuple[Card, bytes]:

@@ -18,6 +18,7 @@ from glrp_napari.writing.atomic import write_atomically
 
 Role = Literal["segmentation", "encoder"]
 _ROLES: tuple[Role, ...] = ("encoder", "segmentation")  # of one name, the model that segments wins
+_MAX_STEM = 58  # with a number behind it, a name still fits a card
 
 DEFAULT_MODEL = "glrp"
 """The model that is used unless another is chosen."""
@@ -123,16 +124,30 @@ def find_model(name: str, folders: Iterable[Path] = ()) -> Model:
     return known[name]
 
 
+def find_parent(card: Card, known: Iterable[Model]) -> Model | None:
+    """The model that a card's own was fine-tuned from, None where it is not among `known`.
+
+    It is known by its weights' hash where the card keeps that; of several with the same weights it is the one that is
+    called as the card says, else the first.
+    """
+    base = card.training.get("base_sha256")
+    found = [m for m in known if (m.card.weights_sha256 == base if base else m.card.name == card.parent)]
+    return max(found, key=lambda other: other.card.name == card.parent, default=None)
+
+
 def find_base(model: Model, known: Iterable[Model]) -> Model:
     """The model that a fine-tuned one came from before any label of the user's; one that has none is its own base.
 
-    Follows the cards' parents among `known` models as far as they are there.
+    Follows the cards' parents among `known` models as far as they are there. A parent is known by its weights' hash,
+    whatever it is called here; by its name only where the card keeps no hash.
     """
-    by_name = {other.card.name: other for other in known}
-    passed = {model.card.name}
-    while model.card.labels and model.card.parent in by_name and model.card.parent not in passed:
-        model = by_name[model.card.parent]
-        passed.add(model.card.name)
+    left = list(known)
+    while model.card.labels:
+        left = [other for other in left if other != model]  # cards may name each other
+        parent = find_parent(model.card, left)
+        if parent is None:
+            break
+        model = parent
     return model
 
 
@@ -158,11 +173,26 @@ def save_model_files(folder: Path, card: Card, weights: bytes) -> Model:
     return model
 
 
-def name_version(name: str, folder: Path) -> str:
-    """`name` made fit for a file, with the first free number behind it: `my-labels-3`."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
-    taken = {path.stem for path in folder.glob("*.json")}
-    return next(version for n in range(1, 10_000) if (version := f"{stem}-{n}") not in taken)
+def name_version(name: str, *folders: Path) -> str:
+    """`name` made fit for a file, with the first number behind it that is free in all `folders`: `my-labels-3`."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_MAX_STEM].strip("-._") or "model"
+    taken = _list_names(folders)
+    return next(version for n in range(1, 10_000) if (version := f"{stem}-{n}").casefold() not in taken)
+
+
+def find_free_name(name: str, folder: Path) -> str:
+    """`name`, or a version of it where a model in `folder` or among the shipped ones is called so."""
+    folders = (find_resources(), folder)
+    return name_version(name, *folders) if name.casefold() in _list_names(folders) else name
+
+
+def _list_names(folders: Iterable[Path]) -> set[str]:
+    """Names of models and of their files, in one case: `Glrp` and `glrp` are one file on many disks."""
+    names = set()
+    for folder in folders:
+        names |= {path.stem for path in folder.glob("*") if path.suffix in (".json", ".safetensors")}
+        names |= {model.card.name for model in _list_folder(folder)}
+    return {name.casefold() for name in names}
 
 
 def _list_folder(folder: Path) -> Iterable[Model]:

@@ -15,6 +15,8 @@ from glrp_napari.writing.atomic import write_atomically
 UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK = "unfinished", "job.json", "unfinished.lock"
 """Within the folder of models: where a fine-tuning lies that is not done, and the file in it that says so; beside it
 the lock that is held while one is worked on."""
+UNFINISHED_OUTCOME = "unfinished.outcome"
+"""Beside those: how a fine-tuning without a window ended, until a window has read it."""
 
 
 class SettingsError(ValueError):

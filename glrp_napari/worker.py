@@ -5,7 +5,7 @@ terminal event. Cancel stops it between two events, and a fine-tuning then keeps
 polite kill, means that the client is gone: a fine-tuning then leaves a checkpoint.
 
 `python -m glrp_napari.worker REQUEST.json` runs the request in that file to its end, with nobody listening: so a
-fine-tuning goes on when its window is closed.
+fine-tuning goes on when its window is closed. How it ended lies in its folder of models for the next window.
 """
 
 import os
@@ -34,6 +34,8 @@ from glrp_napari.messages import (
     encode,
 )
 from glrp_napari.reasons import explain
+from glrp_napari.session import UNFINISHED_OUTCOME
+from glrp_napari.writing.atomic import write_atomically
 
 if TYPE_CHECKING:
     from glrp_napari.segment import FrameResult
@@ -62,7 +64,7 @@ def main() -> None:
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.ask(client_is_gone=True))
     if sys.argv[1:]:
-        run_alone(Path(sys.argv[1]), stop)
+        sys.exit(run_alone(Path(sys.argv[1]), stop))
     else:
         serve(stop)
 
@@ -82,11 +84,27 @@ def serve(stop: Stop) -> None:
         send(wire, event)
 
 
-def run_alone(request: Path, stop: Stop) -> None:
-    """The request in a file, to its end; a failure's reason goes to stderr."""
-    for event in run_to_end(request.read_bytes(), stop):
+def run_alone(request: Path, stop: Stop) -> int:
+    """The request in a file, to its end; a failure's reason goes to stderr too. Returns the exit status."""
+    line, status = request.read_bytes(), 0
+    for event in run_to_end(line, stop):
+        if isinstance(event, Terminal):
+            store_outcome(line, event)  # here, where a fine-tuning that is done still holds the lock on its models
         if isinstance(event, Failed):
             print(event.reason, file=sys.stderr)
+            status = 1
+    return status
+
+
+def store_outcome(line: bytes, terminal: Terminal) -> None:
+    """Leave word of how the fine-tuning requested on `line` ended; no window waits for anything else."""
+    try:
+        request = decode_request(line)
+    except ValueError:
+        return
+    if isinstance(request, FinetuneRequest):
+        request.models.mkdir(parents=True, exist_ok=True)
+        write_atomically(request.models / UNFINISHED_OUTCOME, encode(terminal))
 
 
 def claim_stdout() -> IO[bytes]:

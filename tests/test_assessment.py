@@ -56,6 +56,24 @@ def test_a_ventricle_drawn_at_one_phase_only_has_no_ejection_fraction_and_no_rat
     assert found.rv_curve is None
 
 
+@pytest.mark.parametrize(("without", "known"), [("es", "ed"), ("ed", "es")])
+def test_a_phase_without_insertion_points_is_cut_by_those_of_the_other(without: str, known: str) -> None:
+    whole = measured()
+    hidden, shown = getattr(whole.function, without), getattr(whole.function, known)
+    mask = MASK.copy()
+    mask[hidden][mask[hidden] == Structure.RV] = 0
+    found = measure_reading(CINE, mask, Reading())
+    assert found.insertions == dict.fromkeys((hidden, shown), whole.insertions[shown])
+    assert len(found.segments) == 16
+    assert f"Frame {hidden + 1} shows no insertion points of the RV, so frame {shown + 1}'s are used there." in (
+        found.missing
+    )
+    mask[mask == Structure.RV] = 0
+    nowhere = measure_reading(CINE, mask, Reading())
+    assert nowhere.segments == ()
+    assert any("expected insertion points to be given" in sentence for sentence in nowhere.missing)
+
+
 def test_an_unfinished_frame_decides_neither_phase() -> None:
     mask = MASK.copy()
     mask[3, :-2] = 0

@@ -9,7 +9,7 @@ import pytest
 from glrp_napari.cine import Cine, Geometry, Source, hash_study
 from glrp_napari.library import Label, Protocol, accept_slice, list_labels, save_protocol
 from glrp_napari.library.label_files import find_file
-from glrp_napari.lint import LabelFinding, LabelledSlice, conclude, examine_slice, lint_library
+from glrp_napari.lint import LabelFinding, LabelledSlice, conclude, examine_slice, find_unaccepted, lint_library
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
 
@@ -140,7 +140,8 @@ def test_papillaries_drawn_against_the_agreed_way_are_found_however_many_they_ar
         assert f"by this library's conventions they count to the {agreed}" in found[0].text
     assert "papillary muscles" not in {one.rule for one in conclude(evidence)}, "one alone, and nothing agreed"
     without = np.where(mask == 3, np.float32(300), image)
-    assert conclude([examine_slice(make_slice(mask, without))], Protocol(papillaries="wall")) == ()
+    wall = Protocol(papillaries="wall")
+    assert conclude([examine_slice(make_slice(mask, without, make_label(protocol=wall)))], wall) == ()
 
 
 def test_the_library_s_own_conventions_are_what_its_labels_are_checked_by(tmp_path: Path) -> None:
@@ -158,8 +159,33 @@ def test_labels_under_other_conventions_than_the_latest_are_found() -> None:
     image, mask = draw_heart()
     old, new = Protocol(papillaries="wall"), Protocol()
     labels = [make_label(z, counter=z, protocol=p) for z, p in ((1, old), (2, new), (3, None), (4, new))]
-    (found,) = check(*(make_slice(mask, image, label) for label in labels))
-    assert (found.rule, found.label.slice) == ("conventions", 1)
+    found = [one for one in check(*(make_slice(mask, image, label) for label in labels)) if one.label.slice != 3]
+    assert [(one.rule, one.label.slice) for one in found] == [("conventions", 1)]
+
+
+def test_labels_without_conventions_are_named_beside_labels_or_a_library_that_has_them() -> None:
+    image, mask = draw_heart()
+    without = [make_label(z, STUDIES[z == 6]) for z in (5, 1, 3, 6)]
+    evidence = [examine_slice(make_slice(mask, image, label)) for label in without]
+    agreed = examine_slice(make_slice(mask, image, make_label(7, protocol=Protocol())))
+    assert conclude(evidence) == (), "nothing was agreed"
+    for found in (conclude([*evidence, agreed]), conclude(evidence, Protocol())):
+        assert [(one.rule, one.label.study, one.label.slice) for one in found] == [
+            ("conventions", STUDIES[0], 1),
+            ("conventions", STUDIES[1], 6),
+        ]
+        assert "accepted without conventions: slices 2, 4 and 6 of frame 3; " in found[0].text
+        assert "accepted without conventions: slice 7 of frame 3; " in found[1].text
+        assert "Save the conventions once more (menu Library) and answer Yes" in found[0].text
+    assert conclude([agreed], Protocol()) == ()
+
+
+def test_case_72_edited_slices_that_are_not_accepted_are_one_finding_at_the_first() -> None:
+    assert find_unaccepted(STUDIES[0], []) == ()
+    (found,) = find_unaccepted(STUDIES[0], [(3, 4), (0, 2), (0, 5)])
+    assert (found.label.study, found.label.frame, found.label.slice) == (STUDIES[0], 0, 2)
+    assert found.text == "3 edited slices are not accepted (K) and will not be learned from"
+    assert find_unaccepted(STUDIES[0], [(0, 2)])[0].text.startswith("1 edited slice is not accepted")
 
 
 def test_case_71_a_study_with_nothing_labelled_is_found() -> None:
@@ -186,6 +212,7 @@ def test_case_81_a_label_that_cannot_be_read_is_a_finding(coded_cine: Cine, tmp_
     assert seen == [(1, 2), (2, 2)]
     assert (found.rule, found.label) == ("unreadable", labels[0])
     assert "image-1.nii.gz" in found.text
+    assert "opening its study again restores it" in found.text
 
 
 @pytest.mark.realdata

@@ -6,7 +6,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from glrp_napari.hashing import hash_bytes
-from glrp_napari.models import Architecture, Card, Model, ModelError, find_model, list_models, name_version
+from glrp_napari.models import (
+    Architecture,
+    Card,
+    Model,
+    ModelError,
+    find_model,
+    list_models,
+    name_version,
+    save_model_files,
+)
 from glrp_napari.unet import UNet, fuse_for_inference
 from glrp_napari.weights import load_network
 
@@ -72,6 +81,22 @@ def test_versions_are_numbered_and_fit_for_a_file(tmp_path: Path) -> None:
     (tmp_path / "my-labels-1.json").touch()
     assert name_version("my labels", tmp_path) == "my-labels-2"
     assert name_version("../é", tmp_path) == "model-1"
+
+
+def test_a_version_is_free_in_every_folder_and_whatever_its_case(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "one/tiny-1.safetensors").touch()
+    (tmp_path / "two/Tiny-2.json").touch()
+    save_model_files(tmp_path / "two", Card(name="tiny-3", title="x", weights_sha256=""), b"w")
+    for path in (tmp_path / "two").glob("tiny-3.*"):
+        path.rename(path.with_stem("renamed"))
+    assert name_version("tiny", tmp_path / "one", tmp_path / "two") == "tiny-4"
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "_hidden", "__", f"{'x' * 57}-y"])
+def test_a_version_is_a_name_that_a_card_takes(name: str, tmp_path: Path) -> None:
+    assert Card(name=name_version(name, tmp_path), title="x", weights_sha256="").name.endswith("-1")
 
 
 def test_case_82_a_pickle_is_refused_and_not_executed(model: Model, tmp_path: Path) -> None:

@@ -132,6 +132,42 @@ def test_faults_11_27_left_alone_it_leaves_a_checkpoint_and_can_go_on_without_a_
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=120, env=environment)
     assert (tmp_path / "mine-1.json").exists()
     assert not (tmp_path / "unfinished").exists()
+    outcome = m.decode_event((tmp_path / "unfinished.outcome").read_bytes())
+    assert isinstance(outcome, m.FinetuneDone)
+    assert outcome.model == tmp_path / "mine-1.safetensors"
+
+
+def run_alone(folder: Path, line: bytes) -> subprocess.CompletedProcess[str]:
+    (folder / "request.json").write_bytes(line)
+    command = [sys.executable, "-m", "glrp_napari.worker", str(folder / "request.json")]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+def test_without_a_window_a_failure_leaves_word(tiny_model: Model, tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    done = run_alone(tmp_path, m.encode(ask_to_finetune(tiny_model, tmp_path)))
+    outcome = m.decode_event((tmp_path / "unfinished.outcome").read_bytes())
+    assert done.returncode == 1
+    assert isinstance(outcome, m.Failed)
+    assert "found no accepted labels" in outcome.reason
+    assert outcome.reason in done.stderr
+
+
+def test_without_a_window_a_failure_leaves_word_in_a_folder_that_was_not_there(
+    tiny_model: Model, tmp_path: Path
+) -> None:
+    request = ask_to_finetune(tiny_model, tmp_path).model_copy(
+        update={"models": tmp_path / "new/models", "base": Path("nosuch.safetensors")}
+    )
+    assert run_alone(tmp_path, m.encode(request)).returncode == 1
+    outcome = m.decode_event((tmp_path / "new/models/unfinished.outcome").read_bytes())
+    assert isinstance(outcome, m.Failed)
+    assert "nosuch.json: not found" in outcome.reason
+
+
+def test_without_a_window_nonsense_instead_of_a_request_shows_in_the_exit_code(tmp_path: Path) -> None:
+    assert run_alone(tmp_path, b"hello").returncode == 1
+    assert not list(tmp_path.glob("*outcome*"))
 
 
 @pytest.mark.parametrize("how", ["message", "end of stdin"])

@@ -25,19 +25,16 @@ def describe_change(change: SliceChange) -> str:
 def _list_patient(patient: PatientComparison, number: int) -> Iterator[Row]:
     base, now = patient.base, patient.candidate
     who = f"Patient {number} ({patient.study[:8]}), {count(patient.slices, 'slice')}"
-    for name, dice in base.dice.items():
-        yield who, f"{name} Dice", f"{dice:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
-        who = ""
+    for name in dict.fromkeys((*base.dice, *base.area_error_cm2, *now.area_error_cm2)):
+        if name in base.dice:
+            yield who, f"{name} Dice", f"{base.dice[name]:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
+            who = ""
         if name in base.hd95_mm and name in now.hd95_mm:
             yield "", f"{name} HD95", f"{base.hd95_mm[name]:.1f} mm", f"{now.hd95_mm[name]:.1f} mm", ""
-        if name in base.area_error_cm2 and name in now.area_error_cm2:
-            errors = (f"{scores.area_error_cm2[name]:.2f} cm²" for scores in (base, now))
-            yield (
-                "",
-                f"{name} area off by",
-                *errors,
-                f"it is {base.area_cm2[name]:.1f} and {now.area_cm2[name]:.1f} cm²",
-            )
+        errors = [f"{scores.area_error_cm2.get(name, 0.0):.2f} cm²" for scores in (base, now)]
+        found = [f"{scores.area_cm2.get(name, 0.0):.1f}" for scores in (base, now)]
+        yield who, f"{name} area off by", errors[0], errors[1], f"it is {found[0]} and {found[1]} cm²"
+        who = ""
     yield from _list_hearts(patient.labelled_heart, patient.base_heart, patient.candidate_heart)
 
 

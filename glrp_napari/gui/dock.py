@@ -38,6 +38,7 @@ from glrp_napari.gui.suggesting import Suggesting
 from glrp_napari.gui.watching import Watching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
+from glrp_napari.messages import Validated
 from glrp_napari.session import Session, default_reader, default_session, remember_reader
 
 WIDTH = 330
@@ -200,7 +201,7 @@ class CardiacDock(QWidget):
         self.library.linting.found.connect(lambda *_: self._reveal(self.learn))
         self.learning.advanced.connect(self.learn.progress.advance)
         self.learning.lost.connect(self.learn.curve.add)
-        self.learning.validated.connect(self.learn.show_validation)
+        self.learning.validated.connect(self._on_validated)
         for section in (self.segment, self.learn):
             section.cancelled.connect(self.workplace.jobs.cancel)
 
@@ -231,6 +232,12 @@ class CardiacDock(QWidget):
     def _reveal(self, section: QWidget) -> None:
         """Scroll to the section in which something new is to be seen, once it is laid out."""
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(section, 0, 0))
+
+    def _on_validated(self, found: Validated) -> None:
+        first = self.learn.pictures[0].isHidden()
+        self.learn.show_validation(found)
+        if first:  # later the user may have scrolled on
+            self._reveal(self.learn.pictures[0])
 
     def _on_opened(self, study: OpenStudy) -> None:
         self.playback.open(study.cine)

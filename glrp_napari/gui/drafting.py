@@ -15,9 +15,9 @@ from glrp_napari.autosave import Draft
 from glrp_napari.decisions import Reading
 from glrp_napari.drafts import StudyDrafts
 from glrp_napari.gui.editing import OpenStudy
-from glrp_napari.gui.history import unpack
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.slice_states import BY_PERSON
+from glrp_napari.undo_steps import unpack
 
 PAUSE_MS = 1500
 EVERY_MS = 30_000

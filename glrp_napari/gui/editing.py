@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from glrp_napari.assessment import Measurements
 from glrp_napari.autosave import Draft
 from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
+from glrp_napari.comparison import PhaseSlices, SettledPhases
 from glrp_napari.decisions import Reading, list_outside
-from glrp_napari.gui.history import EditHistory, Place, unpack
+from glrp_napari.gui.history import EditHistory, Place
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown
@@ -21,6 +22,7 @@ from glrp_napari.library import Accepted, State
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.slice_states import BY_PERSON, PENDING, SliceState
 from glrp_napari.suggest import Segmented
+from glrp_napari.undo_steps import unpack
 
 
 class EditError(ValueError):
@@ -89,6 +91,16 @@ class OpenStudy:
         found = self.estimated if function is None or function.ed is None else Phases(function.ed, function.es)
         return Phases(*(f if c is None else c for c, f in zip(self.reading.phases, found, strict=True)))
 
+    def settle_phases(self) -> SettledPhases:
+        """ED and ES with the LV's slices that count in them, by the study's hash; empty where one is not known."""
+        lv = {t: extent.lv for t, extent in self.measured.extents.items()} if self.measured else {}
+        found = [
+            PhaseSlices(frame=frame, first=ends[0], last=ends[1])
+            for frame in self.phases
+            if frame is not None and (ends := lv.get(frame)) is not None
+        ]
+        return {self.loaded.hash: (found[0], found[1])} if len(found) == 2 else {}
+
     def set_heart_rate(self, beats: int) -> None:
         """Spread the frames evenly over a cycle at so many beats a minute; 0 takes the file's word again."""
         self.cine = with_heart_rate(self.loaded.cine, beats) if beats else self.loaded.cine
@@ -99,6 +111,11 @@ class OpenStudy:
         keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
         return len(mask) - len(keep)
+
+    def find_model(self, frame: int) -> str | None:
+        """The model that segmented a frame last; None where none did."""
+        run = self.runs.get(frame)
+        return run.model if run else None
 
     def keep_view(self, frame: int, uncertainty: NDArray[np.float16], embedding: NDArray[np.float32]) -> None:
         """Keep a run's doubt (Z, Y, X) and the network's view (Z, C) of a frame; another network's view begins anew."""
@@ -132,11 +149,12 @@ class OpenStudy:
         self._take_decisions(draft)
 
     def resume(self, draft: Draft) -> None:
-        """Be what the study was when it was closed; that is no step to take back."""
+        """Be what the study was when it was closed, with the steps to take back that it had."""
         self.mask.data[:] = draft.mask
         self.states[:] = draft.states
         self.mask.refresh(extent=False)
         self._take_decisions(draft)
+        self.history.restore_steps(draft.steps)
         if draft.view is not None:
             self.go(*draft.view)
 
@@ -150,6 +168,7 @@ class OpenStudy:
             view=self.place,
             model=self.segmented_by,
             closed=closed,
+            steps=self.history.list_steps() if closed else (),
         )
 
     def list_answers(self) -> dict[Place, Mask]:
@@ -171,10 +190,11 @@ class OpenStudy:
         accepted = []
         outside = {t: list_outside(self.mask.data[t], self.reading, t) for t in {t for t, _ in places}}
         for place in places:
+            mask, predicted = self.mask.data[place].copy(), self.history.find_predicted(place)
             by_hand = self.states[place] in (SliceState.EDITED, SliceState.CORRECTED)
+            by_hand &= predicted is None or not np.array_equal(mask, predicted)  # a stroke may have been painted over
             self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
-            mask = self.mask.data[place].copy()
-            before = self.history.find_predicted(place) if by_hand else None
+            before = predicted if by_hand else None
             state: State = "corrected" if by_hand else "accepted"
             accepted.append(Accepted(*place, state, mask, before, place[1] in outside[place[0]]))
         return accepted

@@ -62,18 +62,18 @@ class EffortKeeping(QObject):
             new += place not in self._counted
             changed += max(0, now - self._counted.get(place, 0))
             self._counted[place] = max(now, self._counted.get(place, 0))
-        self._write(study, new, changed)
+        self._write(study, study.find_model(study.place[0]), new, changed)
 
     def _on_closing(self) -> None:
         if (study := self._workplace.study) is not None and (self._strokes or self._active.seconds >= 1):
-            self._write(study, 0, 0)
+            self._write(study, study.segmented_by, 0, 0)
 
-    def _write(self, study: OpenStudy, slices: int, changed: int) -> None:
-        if study.segmented_by is None:  # drawn from nothing: no model's segmentation was corrected
+    def _write(self, study: OpenStudy, model: str | None, slices: int, changed: int) -> None:
+        if model is None:  # drawn from nothing: no model's segmentation was corrected
             return
         effort = Effort(
             study=study.loaded.hash,
-            model=study.segmented_by,
+            model=model,
             slices=slices,
             changed=changed,
             strokes=self._strokes,

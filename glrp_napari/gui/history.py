@@ -6,9 +6,8 @@ the layer's private history. Its items are lists of atoms; an atom `((t, z), bef
 replays by plain indexing, and a decision alone is an empty list.
 """
 
-import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from glrp_napari.decisions import Reading
 from glrp_napari.slice_states import SliceState
+from glrp_napari.undo_steps import KEPT_STEPS, KeptStep, SliceBefore, pack, unpack
 
 Place = tuple[int, int]
 """A slice of a frame: (t, z)."""
@@ -78,7 +78,40 @@ class EditHistory:
 
     def set_predicted(self, slices: Mapping[Place, NDArray[np.uint8]]) -> None:
         """Take over what models had answered, from a draft; it is no step of its own."""
-        self._predicted |= {place: _pack(mask) for place, mask in slices.items()}
+        self._predicted |= {place: pack(mask) for place, mask in slices.items()}
+
+    def list_steps(self) -> tuple[KeptStep, ...]:
+        """The last steps that can be taken back, the oldest first, to be kept on disk."""
+        items = list(self.layer._undo_history)
+        if not self.can_undo or len(items) != len(self._past):
+            return ()
+        data, kept = self.layer.data.copy(), list[KeptStep]()
+        for item, step in list(zip(items, self._past, strict=True))[: -KEPT_STEPS - 1 : -1]:
+            for atom in reversed(item):
+                _take_back(data, atom)
+            before = tuple(
+                SliceBefore(frame=t, slice=z, voxels=pack(data[t, z]), state=SliceState(state), predicted=predicted)
+                for (t, z), (state, predicted) in step.slices.items()
+            )
+            kept.append(KeptStep(slices=before, reading=step.reading))
+        return tuple(reversed(kept))
+
+    def restore_steps(self, steps: Sequence[KeptStep]) -> None:
+        """Be able to take these steps back, as `list_steps` gave them for the same mask."""
+        items, past, now = list[list[Any]](), list[Step](), dict[Place, NDArray[np.uint8]]()
+        for step in reversed(steps):
+            atoms = []
+            for one in step.slices:
+                place = one.frame, one.slice
+                before = unpack(one.voxels, self.layer.data.shape[2:])
+                atoms.append((place, before, now.get(place, self.layer.data[place]).copy()))
+                now[place] = before
+            items.append(atoms)
+            past.append(
+                Step({(one.frame, one.slice): (int(one.state), one.predicted) for one in step.slices}, step.reading)
+            )
+        self.layer._undo_history.extend(reversed(items))
+        self._past.extend(reversed(past))
 
     def undo(self) -> Collection[Place]:
         """Take the last step back, voxels, states and decisions; returns the slices that it had changed."""
@@ -161,7 +194,7 @@ class EditHistory:
                 data[place] = new
                 self.states[place] = state
                 if state == SliceState.PREDICTED:
-                    self._predicted[place] = _pack(new)
+                    self._predicted[place] = pack(new)
         if atoms:
             self._refresh(before)
         return atoms, before
@@ -216,14 +249,15 @@ class EditHistory:
         return int(self.states[place]), self._predicted.get(place)
 
 
-def _pack(mask: NDArray[np.uint8]) -> bytes:
-    """A slice in a kilobyte or so: a whole cine's would take as much memory as its mask."""
-    return zlib.compress(np.ascontiguousarray(mask).tobytes(), 1)
-
-
-def unpack(packed: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """A packed slice as an array (Y, X)."""
-    return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape).copy()
+def _take_back(data: NDArray[np.uint8], atom: Any) -> None:
+    """Undo one atom of napari's history in a mask (T, Z, Y, X)."""
+    if not hasattr(atom, "slice_key"):
+        where, before, _after = atom
+        data[where] = before
+    elif atom.mask is None:
+        data[atom.slice_key] = atom.old_values
+    else:
+        data[atom.slice_key][atom.mask] = atom.old_values
 
 
 def find_places(atom: Any) -> Iterator[Place]:

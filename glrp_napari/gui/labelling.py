@@ -1,11 +1,10 @@
 """Accepting slices as labels, and taking labels out again: what changes in the open study and in the library."""
 
-from functools import partial
-
 from qtpy.QtCore import QObject, Signal
 
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label, accept_slices, remove_label
+from glrp_napari.library.phases import keep_phases
 
 
 class Labelling(QObject):
@@ -25,7 +24,7 @@ class Labelling(QObject):
         before = {where: study.states[where] for where in study.acceptable(whole_frame)}
         accepted = study.accept(list(before))
         self.accepted.emit(study, accepted)
-        folder, loaded, model = place.now.session.labels, study.loaded, study.segmented_by
+        folder, loaded, model = place.now.session.labels, study.loaded, study.find_model(study.place[0])
         place.changed.emit()
 
         def give_up(error: Exception) -> None:
@@ -34,7 +33,12 @@ class Labelling(QObject):
             place.tell(error)
             place.changed.emit()
 
-        store = partial(accept_slices, folder, loaded.cine, accepted, model, loaded.hash, place.now.reader)
+        phases, reader = study.settle_phases(), place.now.reader
+
+        def store() -> tuple[Label, ...]:
+            keep_phases(folder, phases)
+            return accept_slices(folder, loaded.cine, accepted, model, loaded.hash, reader)
+
         place.writers.run(store, self._on_accepted, give_up)
 
     def remove(self, label: Label) -> None:

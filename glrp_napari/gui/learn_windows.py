@@ -9,7 +9,7 @@ from glrp_napari.gui.comparing import ComparisonWindow
 from glrp_napari.gui.model_window import ModelWindow
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.model_files import export_model, import_model
+from glrp_napari.model_files import Imported, export_model, import_model
 from glrp_napari.models import Model
 
 
@@ -54,4 +54,8 @@ class LearnWindows(QObject):
 
     def _on_import(self, path: Path) -> None:
         place, folder = self._workplace, self._workplace.now.session.models
-        place.writers.run(lambda: import_model(path, folder), lambda _model: place.list_session(), place.tell)
+        place.writers.run(lambda: import_model(path, folder), self._on_imported, place.tell)
+
+    def _on_imported(self, imported: Imported) -> None:
+        self._workplace.tell(imported)
+        self._workplace.list_session()

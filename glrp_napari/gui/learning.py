@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -9,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from glrp_napari.decisions import list_uncounted
 from glrp_napari.gate import decide
-from glrp_napari.gui.detached import discard_unfinished, is_at_work, store_request
+from glrp_napari.gui.detached import Outcome, discard_unfinished, is_at_work, is_due, store_request, take_outcome
 from glrp_napari.gui.words import SILENT, describe_outcome
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import (
@@ -17,7 +18,6 @@ from glrp_napari.messages import (
     FinetuneDone,
     FinetuneRequest,
     Notice,
-    PhaseSlices,
     Progress,
     StudyFile,
     Terminal,
@@ -28,6 +28,7 @@ from glrp_napari.models import Model, find_base
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB
 
 NAME = "my-labels"
+LEFT_RUNNING = "The fine-tuning that was left running"
 PROBE_MS = 3000
 """How often one looks whether a fine-tuning in the background is done."""
 
@@ -103,7 +104,7 @@ class Learning(QObject):
         """Look whether a process without a window fine-tunes here."""
         place, models = self._workplace, self._workplace.now.session.models
         if not place.now.job:
-            place.writers.run(lambda: is_at_work(models), self._on_probed, place.tell)
+            place.writers.run(lambda: (is_at_work(models), is_due(models)), self._on_probed, place.tell)
 
     def _make_request(self, base: Model, resume: bool) -> FinetuneRequest:
         place = self._workplace
@@ -115,7 +116,7 @@ class Learning(QObject):
             name=NAME,
             study=self._describe_study(),
             pictures=Path(mkdtemp(dir=place.scratch.claim())),
-            phases=self._find_phases(),
+            phases=place.study.settle_phases() if place.study is not None else {},
             resume=resume,
         )
 
@@ -126,19 +127,6 @@ class Learning(QObject):
             return None
         return study.loaded.file.model_copy(update={"outside": list_uncounted(study.mask.data, study.reading)})
 
-    def _find_phases(self) -> dict[str, tuple[PhaseSlices, PhaseSlices]]:
-        """ED and ES of the open study with the LV's slices, where both are known."""
-        study = self._workplace.study
-        if study is None or study.measured is None:
-            return {}
-        lv = {frame: extent.lv for frame, extent in study.measured.extents.items()}
-        found = [
-            PhaseSlices(frame=frame, first=ends[0], last=ends[1])
-            for frame in study.phases
-            if frame is not None and (ends := lv.get(frame)) is not None
-        ]
-        return {study.loaded.hash: (found[0], found[1])} if len(found) == 2 else {}
-
     def _on_changed(self) -> None:
         now = self._workplace.now
         key = (now.session.models, now.unfinished)
@@ -146,14 +134,25 @@ class Learning(QObject):
             self._probed = key
             self._probe()
 
-    def _on_probed(self, at_work: bool) -> None:
-        place, before = self._workplace, self._workplace.now.background
+    def _on_probed(self, found: tuple[bool, bool]) -> None:
+        place, before, models = self._workplace, self._workplace.now.background, self._workplace.now.session.models
+        at_work, is_due = found
         if at_work != before:
             place.update(background=at_work)
-        if at_work:
+        if at_work or is_due or before:  # one that fails leaves word a moment after its work is over
             self._again.start()
-        elif before:
+        if before and not at_work:
             place.list_session()  # its model is there now
+        # Not in the same go: by then a session just opened is listed, and known is the model that this may replace.
+        place.writers.run(lambda: take_outcome(models), partial(self._on_outcome, models), place.tell)
+
+    def _on_outcome(self, models: Path, outcome: Outcome | None) -> None:
+        """A fine-tuning without a window ended: as if this window had waited for it."""
+        if outcome is None or models != self._workplace.now.session.models:
+            return
+        if isinstance(outcome, Failed):
+            outcome = outcome.model_copy(update={"reason": f"{LEFT_RUNNING} failed: {outcome.reason}"})
+        self._finish(outcome)
 
     def _on_event(self, event: object) -> None:
         if self._workplace.now.job != "finetune":
@@ -172,7 +171,11 @@ class Learning(QObject):
         if self._workplace.now.job != "finetune":
             return
         self._request = None
+        self._probed = None  # meanwhile one in the background may have ended
         self._workplace.update(job="")
+        self._finish(terminal)
+
+    def _finish(self, terminal: Terminal) -> None:
         if isinstance(terminal, FinetuneDone):
             self._take(terminal)
         elif isinstance(terminal, Failed):

@@ -3,9 +3,12 @@
 Knows the library's part of the section Learn and the objects behind it, nothing of fine-tuning itself.
 """
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QWidget
+from pathlib import Path
 
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QMessageBox, QWidget
+
+from glrp_napari.cine import count
 from glrp_napari.gui.asking import Asking
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.learn import LearnSection
@@ -18,11 +21,17 @@ from glrp_napari.gui.words import describe_relinked
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import (
     Protocol,
+    adopt_protocol,
     load_protocol,
     relink_images,
     save_protocol,
     set_aside_damaged,
     survey_labels,
+)
+
+ADOPTION = (
+    "Yes notes these conventions with them, and the training follows them. No leaves them without: then the training "
+    "follows no conventions, and the checks before it say so."
 )
 
 
@@ -77,7 +86,33 @@ class LibraryCare(Asking):
         place.update(reader=reader)
         self.reader_typed.emit(reader)
         if place.may_write():
-            place.writers.run(lambda: save_protocol(folder, protocol), lambda _none: None, place.tell)
+
+            def keep() -> int:
+                save_protocol(folder, protocol)
+                return sum(label.protocol is None for label in survey_labels(folder).labels)
+
+            def ask(without: int) -> None:
+                if without:
+                    self._ask_adoption(folder, protocol, without)
+
+            place.writers.run(keep, ask, place.tell)
+
+    def _ask_adoption(self, folder: Path, protocol: Protocol, without: int) -> None:
+        """Ask whether the labels from before any conventions follow these; only the reader knows."""
+        buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
+        question = QMessageBox(
+            QMessageBox.Icon.Question, "Labels from before", describe_adoption(without), buttons, self._window
+        )
+        question.setInformativeText(ADOPTION)
+        question.button(QMessageBox.StandardButton.Yes).clicked.connect(lambda: self._adopt(folder, protocol))
+        self.ask(question)
+
+    def _adopt(self, folder: Path, protocol: Protocol) -> None:
+        place = self._workplace
+        if place.may_write():
+            place.writers.run(
+                lambda: adopt_protocol(folder, protocol), lambda _number: place.list_session(), place.tell
+            )
 
     def _on_opened(self, study: OpenStudy) -> None:
         """Write images again that are missing from the library and that the opened study has."""
@@ -91,6 +126,12 @@ class LibraryCare(Asking):
             return len(missing)
 
         place.writers.run(relink, lambda number: number and place.tell(describe_relinked(number)), place.tell)
+
+
+def describe_adoption(without: int) -> str:
+    """The question about labels accepted before any conventions were agreed."""
+    verb = "Does" if without == 1 else "Do"
+    return f"{verb} the {count(without, 'label')} accepted before follow these conventions?"
 
 
 def _show_progress(bar: LibraryBar, steps: Stepping) -> None:

@@ -42,7 +42,11 @@ class ProtocolDialog(QDialog):
 
     def _lay_out(self) -> None:
         column, form = QVBoxLayout(self), QFormLayout()
-        column.addWidget(make_label("Each label accepted from now on carries these conventions."))
+        column.addWidget(
+            make_label(
+                "Each label accepted from now on carries these conventions; you are asked about those from before."
+            )
+        )
         for field, question in QUESTIONS.items():
             form.addRow(question, self.choices[field])
         form.addRow("Reader", self.reader)

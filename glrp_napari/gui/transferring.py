@@ -81,7 +81,7 @@ class Transferring(Asking):
         self._workplace.tell(describe_import(len(done.taken), done.known, done.refused))
 
     def _on_exported(self, done: Import) -> None:
-        self._workplace.tell(describe_export(len(done.taken)))
+        self._workplace.tell(describe_exported(done))
 
     def _on_looked(self, looked: Looked) -> None:
         """Ask once what the labels mean where a mask leaves doubt; the answer holds for all that do."""
@@ -98,6 +98,15 @@ class Transferring(Asking):
         pairs = [pair if found.are_ours else replace(pair, label_map=meaning) for pair, found in looked]
         steps = import_pairs(pairs, self._folder, self._workplace.now.reader)
         self._run("Importing masks", steps, self._on_imported)
+
+
+def describe_exported(done: Import) -> str:
+    """What an export wrote, and what is not whole and stayed out: the first by its reason, of more their number."""
+    sentence = describe_export(len(done.taken))
+    if not done.refused:
+        return sentence
+    more = f" (and {len(done.refused) - 1} more)" if len(done.refused) > 1 else ""
+    return f"{sentence} Left out: {done.refused[0]}{more}."
 
 
 def look_into(folder: Path) -> Generator[tuple[int, int], None, Looked]:

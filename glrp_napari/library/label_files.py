@@ -13,7 +13,7 @@ from glrp_napari.cine import Cine, Geometry, Mask
 from glrp_napari.hashing import hash_file
 from glrp_napari.library.record import Label
 from glrp_napari.library.record_text import LibraryError, check_inside
-from glrp_napari.reading import read_cine
+from glrp_napari.reading import ReadError, read_cine
 from glrp_napari.reading.masks import read_mask
 
 Kind = Literal["image", "mask", "before"]
@@ -55,6 +55,8 @@ def remove_files(folder: Path, label: Label) -> None:
 def _load_image(folder: Path, label: Label) -> Cine:
     path = find_file(folder, label, "image")
     _check_hash(path, label.image_sha256)
+    if not path.exists():
+        raise ReadError(path, "no file", "the label's image; opening its study again restores it")
     return read_cine(path)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from glrp_napari.cine import Cine, Mask, Source, hash_study
 from glrp_napari.hashing import hash_file
 from glrp_napari.library.label_files import KINDS, find_file, remove_files
-from glrp_napari.library.protocol import load_protocol
+from glrp_napari.library.protocol import Protocol, load_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
 from glrp_napari.library.record_text import LibraryError
 from glrp_napari.reading.studies import hash_patient
@@ -157,9 +157,19 @@ def mark_outside(folder: Path, study: str, outside: Mapping[int, Collection[int]
     own = [label for label in list_writable(folder) if label.study == study and label.frame in outside]
     moved = [label for label in own if label.outside != (label.slice in outside[label.frame])]
     for label in moved:
-        version = 1 if label.format_version == 1 else FORMAT  # the names of its files depend on the former
-        save_record(folder, label.model_copy(update={"outside": not label.outside, "format_version": version}))
+        _change_record(folder, label, outside=not label.outside)
     return len(moved)
+
+
+def adopt_protocol(folder: Path, protocol: Protocol) -> int:
+    """Note conventions with the labels that were accepted before any were agreed; those of others stay as they are.
+
+    Returns how many labels changed; raises as `list_writable`.
+    """
+    without = [label for label in list_writable(folder) if label.protocol is None]
+    for label in without:
+        _change_record(folder, label, protocol=protocol)
+    return len(without)
 
 
 def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
@@ -204,6 +214,12 @@ def cut_slice(cine: Cine, frame: int, slice_index: int) -> Cine:
 def save_record(folder: Path, label: Label) -> None:
     """Write a label's record: from now on the label exists."""
     write_atomically(folder / f"{label.stem}.json", label.model_dump_json(indent=2).encode() + b"\n")
+
+
+def _change_record(folder: Path, label: Label, **changes: object) -> None:
+    """Write a label's record anew with some of it changed, its files as they are."""
+    version = 1 if label.format_version == 1 else FORMAT  # the names of its files depend on the former
+    save_record(folder, label.model_copy(update={**changes, "format_version": version}))
 
 
 def _check_shape(folder: Path, cine: Cine, one: Accepted) -> None:

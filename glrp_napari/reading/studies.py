@@ -18,7 +18,7 @@ from glrp_napari.reading.names import study_name
 
 _SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _MASK_NAME = re.compile(r"[_.-](gt|mask|seg|label)s?(?=[_.\d-]|$)", re.IGNORECASE)
-_FRAME_NAME = re.compile(r"(^|[_.-])(frame[_-]?\d+|ed|es|4d|sax?)$", re.IGNORECASE)
+_FRAME_NAME = re.compile(r"((^|[_.-])(frame[_-]?\d+|phase[_-]?\d+|t\d{2,}|ed|es|4d|sax?|cine))+$", re.IGNORECASE)
 _DICOM_START = 256
 _MASK_VALUES = 8
 """A slice with no more grey values than this is a mask."""

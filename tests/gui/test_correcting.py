@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from glrp_napari.assessment import measure_reading
 from glrp_napari.decisions import Reading
+from glrp_napari.effort import read_efforts
+from glrp_napari.gui.editing import Run
 from glrp_napari.gui.playback import find_frame
 from glrp_napari.gui.shortcuts import SHORTCUTS
+from glrp_napari.library import list_labels
 from glrp_napari.measure import Phases
 from glrp_napari.slice_states import SliceState
 from napari.components import ViewerModel
@@ -148,6 +151,27 @@ def test_a_corrected_slice_is_accepted_with_the_model_s_answer(study: Window) ->
     study.study.mask.paint((0, 3, 10, 10), 3)
     (drawn,) = study.study.accept([(0, 3)])
     assert drawn.before is None, "no model segmented it"
+
+
+def test_a_slice_painted_back_to_what_the_model_left_is_no_correction(study: Window) -> None:
+    run(study, 2)
+    study.study.mask.paint((0, 2, 10, 10), 3)
+    study.study.mask.paint((0, 2, 10, 10), 2)
+    (accepted,) = study.study.accept([(0, 2)])
+    assert (accepted.state, accepted.before) == ("accepted", None)
+    assert study.study.states[0, 2] == SliceState.ACCEPTED
+
+
+def test_a_label_and_its_effort_belong_to_the_model_of_its_frame(study: Window) -> None:
+    run(study, 2)
+    study.study.segmented_by, study.study.runs = "newer", {0: Run("older"), 1: Run("newer")}
+    session = study.dock.workplace.now.session
+    study.study.mask.paint((0, 2, 10, 10), 3)
+    study.go(0, 2)
+    study.press(Qt.Key.Key_K)
+    study.settle()
+    assert list_labels(session.labels)[-1].model == "older"
+    assert read_efforts(session.folder)[-1].model == "older"
 
 
 def test_a_run_that_changes_nothing_leaves_no_step(study: Window) -> None:

@@ -1,21 +1,39 @@
 """Fine-tuning in the window: taken, refused, interrupted, left running; the windows it opens."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from glrp_napari import models
 from glrp_napari.cine import Structure
-from glrp_napari.gui import jobs, learning, leaving
+from glrp_napari.comparison import PhaseSlices
+from glrp_napari.gui import asking, jobs, learning, leaving
+from glrp_napari.gui.detached import store_request
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.measure import Phases
-from glrp_napari.messages import PhaseSlices, decode_request
+from glrp_napari.messages import (
+    Cancelled,
+    Failed,
+    FinetuneDone,
+    FinetuneRequest,
+    Message,
+    Ready,
+    decode_request,
+    encode,
+)
+from glrp_napari.model_files import export_model
+from glrp_napari.session import UNFINISHED_OUTCOME
+from glrp_napari.unet import UNet
+from glrp_napari.weights import encode_weights
 from glrp_training.unfinished import hold
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from tests.gui.conftest import Window, close_window, make_cine, make_window
+from tests.gui.fake_worker import compare
 
 
 def make_labelled(folder: Path, mode: str, model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
@@ -216,6 +234,213 @@ def test_one_at_work_in_the_background_is_told_of_and_cannot_be_discarded(
         assert job.exists()
     window.wait(lambda: learn.discard.isVisibleTo(window.dock))
     assert learn.interrupted.text() == "A fine-tuning was interrupted."
+    close_window(window)
+
+
+@pytest.fixture
+def quick(model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that look often whether a fine-tuning in the background is done."""
+    monkeypatch.setattr(models, "find_resources", lambda: model_folder)
+    monkeypatch.setattr(learning, "PROBE_MS", 200)
+
+
+def leave_done(folder: Path, dice: float) -> None:
+    """What a fine-tuning without a window leaves in a session's folder when it is done."""
+    card = models.Card(name="my-labels-1", title="Mine", weights_sha256="")
+    model = models.save_model_files(folder / "models", card, b"weights")
+    found = compare(make_request(folder), dice)
+    changed = tuple(change.model_copy(update={"picture": None}) for change in found.changed)
+    leave_word(folder, FinetuneDone(model=model.weights, comparison=found.model_copy(update={"changed": changed})))
+
+
+def leave_word(folder: Path, message: Message) -> Path:
+    path = folder / "models" / UNFINISHED_OUTCOME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(message))
+    return path
+
+
+def make_request(folder: Path) -> FinetuneRequest:
+    base = models.find_resources() / "base.safetensors"
+    return FinetuneRequest(
+        library=folder / "labels", base=base, models=folder / "models", name="my-labels", pictures=folder
+    )
+
+
+def leave_request(folder: Path, age_s: float = 0.0) -> Path:
+    """A request that was left to a process so long ago, and what that left of a job not stored."""
+    path = store_request(make_request(folder))
+    os.utime(path, (time.time() - age_s,) * 2)
+    (folder / "models/unfinished.labels").mkdir()
+    return path
+
+
+def list_left(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "models").glob("unfinished*") if path.suffix != ".lock")
+
+
+def get_notice(window: Window) -> str:
+    return window.dock._notice_text.text() if window.dock._notice.isVisibleTo(window.dock) else ""
+
+
+def test_left_running_and_done_it_is_taken_as_if_the_window_had_waited(tmp_path: Path, quick: None) -> None:
+    leave_done(tmp_path, 0.9)
+    window = make_window(tmp_path)
+    learn, place = window.dock.learn, window.dock.workplace
+    window.wait(lambda: place.now.model == "my-labels-1")
+    assert "my-labels-1 is in use now. It helped: Dice 0.800 before, 0.900 now" in learn.outcome.text()
+    assert learn.switch.text() == "Back to base"
+    window.click(learn.compare)
+    comparison = window.dock.windows.comparison
+    assert comparison is not None
+    assert "It helped" in comparison.sentence.text()
+    QTest.keyClick(comparison.slices, Qt.Key.Key_Down)  # there are no pictures
+    comparison.flicker()
+    window.settle()
+    close_window(window)
+
+    window = make_window(tmp_path)
+    window.settle()
+    assert window.dock.workplace.now.model == "my-labels-1"
+    assert not window.dock.workplace.now.outcome, "told once"
+    close_window(window)
+
+
+def test_left_running_and_refused_by_the_gate_it_is_offered(tmp_path: Path, quick: None) -> None:
+    leave_done(tmp_path, 0.7)
+    window = make_window(tmp_path)
+    learn, place = window.dock.learn, window.dock.workplace
+    window.wait(lambda: "not in use. It did not help" in learn.outcome.text())
+    assert place.now.model == "base"
+    assert learn.switch.text() == "Use it anyway"
+    window.settle()
+    assert [model.card.name for model in place.now.models] == ["base", "my-labels-1"]
+    close_window(window)
+
+
+def test_the_outcome_in_another_session_is_taken_when_that_is_opened(tmp_path: Path, quick: None) -> None:
+    leave_done(tmp_path / "other", 0.9)
+    window = make_window(tmp_path / "first")
+    window.dock.workplace.change_session(tmp_path / "other")
+    window.wait(lambda: window.dock.workplace.now.model == "my-labels-1")
+    assert window.dock.learn.switch.text() == "Back to base"
+    close_window(window)
+
+
+def test_left_running_and_failed_before_it_had_begun_it_is_told_and_leaves_nothing(tmp_path: Path, quick: None) -> None:
+    leave_request(tmp_path)
+    leave_word(tmp_path, Failed(reason="an image is missing"))
+    window = make_window(tmp_path)
+    window.wait(lambda: "that was left running failed: an image is missing" in get_notice(window))
+    assert list_left(tmp_path) == []
+    assert not window.dock.learn.interrupted.isVisibleTo(window.dock)
+    close_window(window)
+
+
+def test_left_running_and_failed_later_it_is_told_and_can_be_resumed(tmp_path: Path, quick: None) -> None:
+    (leave_request(tmp_path, age_s=500).parent / "job.json").write_text("{}")
+    leave_word(tmp_path, Failed(reason="the disk is full"))
+    window = make_window(tmp_path)
+    window.wait(lambda: "the disk is full" in get_notice(window))
+    window.wait(lambda: window.dock.learn.resume.isVisibleTo(window.dock))
+    close_window(window)
+
+
+@pytest.mark.parametrize("word", [Cancelled(), None])
+def test_left_running_and_ended_before_it_had_begun_it_failed(
+    word: Message | None, tmp_path: Path, quick: None
+) -> None:
+    leave_request(tmp_path, age_s=500)
+    if word is not None:
+        leave_word(tmp_path, word)
+    window = make_window(tmp_path)
+    window.wait(lambda: "it was ended before it had begun" in get_notice(window))
+    assert list_left(tmp_path) == []
+    close_window(window)
+
+
+def test_one_that_has_just_been_started_is_waited_for(tmp_path: Path, quick: None) -> None:
+    request = leave_request(tmp_path)
+    window = make_window(tmp_path)
+    QTest.qWait(500)
+    window.settle()
+    assert not get_notice(window)
+    assert request.exists()
+    leave_word(tmp_path, Failed(reason="no luck"))
+    window.wait(lambda: "no luck" in get_notice(window))
+    close_window(window)
+
+
+def test_an_open_window_tells_the_outcome_when_the_work_ends(tmp_path: Path, quick: None) -> None:
+    with hold(tmp_path / "models"):
+        window = make_window(tmp_path)
+        window.wait(lambda: window.dock.workplace.now.background)
+        leave_done(tmp_path, 0.9)
+    window.wait(lambda: window.dock.workplace.now.model == "my-labels-1")
+    window.wait(lambda: not window.dock.workplace.now.background)
+    assert "It helped" in window.dock.learn.outcome.text()
+    close_window(window)
+
+
+def test_an_open_window_tells_a_failure_that_is_written_after_the_work_has_ended(tmp_path: Path, quick: None) -> None:
+    with hold(tmp_path / "models"):
+        window = make_window(tmp_path)
+        place = window.dock.workplace
+        window.wait(lambda: place.now.background)
+    window.wait(lambda: not place.now.background)
+    leave_word(tmp_path, Failed(reason="no luck"))
+    window.wait(lambda: "no luck" in get_notice(window))
+    close_window(window)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\x00 nonsense", "expected how the fine-tuning ended"),
+        (b"x" * 2_000_000, "expected how the fine-tuning ended"),
+        (encode(Ready()), "found the message ready"),
+        (encode(FinetuneDone(model="../../elsewhere.safetensors", comparison={"held_out": "nothing"})), "elsewhere"),
+    ],
+    ids=["nonsense", "long", "another message", "another model"],
+)
+def test_a_damaged_outcome_is_told_and_goes(data: bytes, words: str, tmp_path: Path, quick: None) -> None:
+    path = leave_word(tmp_path, Ready())
+    path.write_bytes(data)
+    window = make_window(tmp_path)
+    window.wait(lambda: words in get_notice(window))
+    window.settle()
+    assert not path.exists()
+    assert window.dock.workplace.now.model == "base"
+    close_window(window)
+
+
+def test_a_real_process_that_fails_is_told_of(tmp_path: Path, quick: None) -> None:
+    learning.start_detached(store_request(make_request(tmp_path).model_copy(update={"pictures": None})))
+    window = make_window(tmp_path)
+    window.wait(lambda: "failed: " in get_notice(window))
+    assert "found no accepted labels" in get_notice(window)
+    assert list_left(tmp_path) == []
+    close_window(window)
+
+
+def test_a_model_taken_in_is_told_of_by_the_name_it_got(
+    tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = models.Card(name="base", title="Another", weights_sha256="", architecture=models.Architecture(width=4))
+    weights = encode_weights(UNet(card.architecture))
+    export_model(models.save_model_files(tmp_path / "far", card, weights), tmp_path / "base.zip")
+    monkeypatch.setattr(asking, "ask_file", lambda *_: tmp_path / "base.zip")
+    window = make_window(tmp_path)
+    window.click(window.dock.learn.models)
+    listed = window.dock.windows.models
+    assert listed is not None
+    window.click(listed.take_in)
+    window.settle()
+    assert get_notice(window) == "Imported as base-1: another model called base is here already."
+    assert [listed.list.item(i).text() for i in range(listed.list.count())] == ["base  (in use)", "base-1"]
+    window.click(listed.take_in)
+    window.settle()
+    assert get_notice(window) == "This model is here already, as base-1: nothing was imported."
     close_window(window)
 
 

@@ -12,11 +12,12 @@ from glrp_napari.gui import asking
 from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
+from glrp_napari.lint import LabelFinding
 from glrp_napari.slice_states import SliceState
 from glrp_napari.writing.masks import write_images, write_mask
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QMessageBox
 from tests.gui.conftest import Window, make_cine
 
 numbers = itertools.count(1)
@@ -144,6 +145,61 @@ def test_conventions_and_reader_go_into_the_next_label(library: Window, cine: Ci
     care.dialog.reject()
 
 
+@pytest.mark.parametrize("answer", ["Yes", "No"])
+def test_labels_from_before_take_the_conventions_after_one_question(library: Window, cine: Cine, answer: str) -> None:
+    place, care, learn = library.dock.workplace, library.dock.library, library.dock.learn
+    for z in (1, 2):
+        accept_slice(folder(library), cine, ring(), 3, z, "corrected")
+    wall = Protocol(papillaries="wall", rv_trabeculae="left-out")
+
+    def save(protocol: Protocol) -> None:
+        care.ask_protocol()
+        library.settle()
+        for field in ("papillaries", "rv_trabeculae"):
+            choice = care.dialog.choices[field]
+            choice.setCurrentIndex(choice.findData(getattr(protocol, field)))
+        care.dialog.accept()
+        library.settle()
+
+    save(wall)
+    assert isinstance(care.dialog, QMessageBox)
+    assert care.dialog.text() == "Do the 2 labels accepted before follow these conventions?"
+    library.click(care.dialog.button(QMessageBox.StandardButton[answer]))
+    library.settle()
+    assert care.dialog is None
+    expected = wall if answer == "Yes" else None
+    assert [label.protocol for label in list_labels(folder(library))] == [expected] * 2
+    library.dock.workplace.list_session()
+    library.settle()
+    assert [label.protocol for label in place.now.labels] == [expected] * 2
+    found: list[LabelFinding] = []
+    catch = care.linting.found.connect(found.extend)
+    place.update(model="")  # nothing is to train here
+    care.linting.start()
+    library.settle()
+    care.linting.found.disconnect(catch)
+    assert [one.label.slice for one in found if one.rule == "conventions"] == ([] if answer == "Yes" else [1])
+    learn.findings.hide()
+    if answer == "Yes":
+        save(Protocol())
+        assert care.dialog is None, "all have conventions: nothing to ask"
+
+
+def test_case_81_an_export_says_what_it_left_out(
+    library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for z in range(3):
+        accept_slice(folder(library), cine, ring(), 0, z, "accepted")
+    label = list_labels(folder(library))[0]
+    find_file(folder(library), label, "image").unlink()
+    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path / "out")
+    library.dock.library.transferring.ask_export_folder()
+    library.settle()
+    said = library.dock._notice_text.text()
+    assert said.startswith(f"Exported 2 labels. Left out: {find_file(folder(library), label, 'image').name}: found no")
+    assert len(list_labels(tmp_path / "out")) == 2
+
+
 def test_foreign_masks_are_imported_after_one_question(
     library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +259,29 @@ def test_odd_labels_are_listed_before_training_and_a_click_shows_one(library: Wi
     library.settle()
     assert not learn.findings.isVisibleTo(learn)
     assert library.dock.workplace.now.candidate
+
+
+def test_case_72_edited_slices_that_are_not_accepted_are_a_finding_that_leads_to_the_first(
+    library: Window, cine: Cine
+) -> None:
+    learn, place = library.dock.learn, library.dock.workplace
+    accept_slice(folder(library), cine, ring(), 3, 1, "corrected")
+    study = library.open(cine)
+    study.write_slices({(2, 3): ring(), (1, 4): ring()})
+    place.update(candidate="")
+    place.list_session()
+    library.settle()
+    library.click(learn.button)
+    library.settle()
+    assert not place.now.candidate
+    item = learn.findings.list.item(0)
+    text = "2 edited slices are not accepted (K) and will not be learned from"
+    assert item.text() == f"{cine.source.name} · frame 2 · slice 5: {text}"
+    spot = learn.findings.list.visualItemRect(item).center()
+    QTest.mouseClick(learn.findings.list.viewport(), Qt.MouseButton.LeftButton, pos=spot)
+    QApplication.processEvents()
+    assert library.place == (1, 4)
+    learn.findings.hide()
 
 
 def test_labels_with_nothing_odd_train_at_once(library: Window, cine: Cine) -> None:

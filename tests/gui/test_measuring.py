@@ -13,6 +13,7 @@ from glrp_napari.gui.measure_words import describe_rates, describe_sources
 from glrp_napari.gui.playback import find_part
 from glrp_napari.gui.slice_range import SliceRange, describe_slices, find_ends, find_slices
 from glrp_napari.gui.words import describe_finetune
+from glrp_napari.library.phases import load_phases
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Sex
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -335,6 +336,8 @@ def test_labels_beyond_the_base_are_not_learned_from_while_it_is_set_so(beating:
         beating.press(Qt.Key.Key_K)
         beating.settle()
     assert list_outside() == {beyond: True, 3: False}
+    kept = load_phases(place.now.session.labels)[beating.study.loaded.hash]
+    assert [(p.frame, p.first) for p in kept] == [(2, beyond + 1), (7, beyond)], "ED's base was set, ES's was found"
     assert learn.button.text() == describe_finetune(len(place.now.labels) - 1)
     texts = [learn.labels.item(i).text() for i in range(2)]
     assert [text.endswith("outside base and apex") for text in texts] == [False, True], "the latest stands first"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from glrp_napari.autosave import Slots
 from glrp_napari.cine import Cine, hash_study
 from glrp_napari.decisions import Reading
 from glrp_napari.drafts import StudyDrafts
+from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.ending import Ending
 from glrp_napari.measure import Phases
 from glrp_napari.reading import read_cine
@@ -52,6 +54,65 @@ def test_closing_and_reopening_restores_mask_states_decisions_view_and_model(sha
     assert np.array_equal(again.states, states)
     assert (again.reading, again.segmented_by, again.place) == (READING, "base", (3, 4))
     assert not window.dock.study.draft.isVisibleTo(window.dock)
+    close(window)
+
+
+def test_steps_can_be_taken_back_after_reopening_as_before_it(shared_window: Window, cine: Cine) -> None:
+    """A run, a stroke, a decision, a stroke in another slice and a tool; one step was taken back before closing."""
+    window = shared_window
+    study = window.open(cine)
+    looks = []
+
+    def look(opened: OpenStudy) -> tuple[bytes, bytes, Reading, object]:
+        answer = opened.history.find_predicted((1, 2))
+        return (
+            opened.mask.data.tobytes(),
+            opened.states.tobytes(),
+            opened.reading,
+            None if answer is None else answer.sum(),
+        )
+
+    def do(act: Callable[[], object]) -> None:
+        looks.append(look(study))
+        act()
+
+    def run() -> None:
+        study.history.begin_run()
+        for frame in range(3):
+            study.apply_frame(frame, np.full((5, 32, 32), 2, np.uint8), False)
+        study.history.end_run()
+
+    do(run)
+    do(lambda: study.mask.paint((1, 2, 9, 9), 3))
+    do(lambda: study.history.decide(READING))
+    do(lambda: study.mask.paint((0, 3, 20, 20), 1))
+    do(lambda: study.write_slices({(1, 2): np.ones((32, 32), np.uint8)}))
+    now = look(study)
+    study.mask.paint((2, 2, 5, 5), 1)
+    study.history.undo()
+    close(window)
+
+    again = window.open(cine)
+    assert again.mask is not study.mask
+    assert look(again) == now
+    for before in reversed(looks):
+        assert again.history.undo() is not None
+        assert look(again) == before
+    assert not again.history.can_undo
+    for after in (*looks[1:], now):
+        again.history.redo()
+        assert look(again) == after
+    close(window)
+
+
+def test_damaged_steps_are_dropped_and_the_work_stays(shared_window: Window, cine: Cine) -> None:
+    window = shared_window
+    window.open(cine).mask.paint((1, 2, 9, 9), 3)
+    close(window)
+    (path,) = window.dock.workplace.now.session.drafts.glob(f"{hash_study(cine)[:12]}-*.steps")
+    path.write_bytes(path.read_bytes()[:-9])
+    again = window.open(cine)
+    assert again.mask.data[1, 2, 9, 9] == 3
     assert not again.history.can_undo
     close(window)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from glrp_napari import models
 from glrp_napari.library import list_labels
+from glrp_napari.messages import Validated
 from glrp_napari.slice_states import SliceState
 from qtpy.QtCore import Qt
 from tests.gui.conftest import Window, close_window, make_cine, make_window
@@ -100,6 +101,22 @@ def test_what_validation_finds_is_shown_while_it_trains(
     window.settle()
     assert not learn.validation.isVisibleTo(window.dock)
     close_window(window)
+
+
+def test_the_first_slice_before_and_now_is_scrolled_into_view_once(window: Window, tmp_path: Path) -> None:
+    window.open(make_cine())
+    dock, learn = window.dock, window.dock.learn
+    plane = np.zeros((24, 24), np.uint8)
+    np.savez(tmp_path / "look.npz", image=plane, label=plane, before=plane, after=plane, pixel_mm=np.array([1.5, 1.5]))
+    found = Validated(step=10, dice={"LV": 0.9, "mean": 0.9}, picture=tmp_path / "look.npz")
+    assert learn.pictures[0].visibleRegion().isEmpty()
+    dock.learning.validated.emit(found)
+    window.wait(lambda: not learn.pictures[0].visibleRegion().isEmpty())
+    bar = dock._scroll.verticalScrollBar()
+    bar.setValue(0)
+    dock.learning.validated.emit(found)
+    window.settle()
+    assert bar.value() == 0, "where the user scrolled to, it stays"
 
 
 def test_the_options_of_segmenting_are_so_again_in_the_next_window(window: Window, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from glrp_napari.library import (
     Protocol,
     accept_slice,
     accept_slices,
+    adopt_protocol,
     list_labels,
     load_before,
     load_slice,
@@ -128,7 +129,7 @@ def test_case_75_a_malformed_record_is_named(coded_cine: Cine, tmp_path: Path, t
 def test_case_81_a_missing_image_is_named(coded_cine: Cine, tmp_path: Path) -> None:
     label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 0, "accepted")
     find_file(tmp_path, label, "image").unlink()
-    with pytest.raises((ReadError, FileNotFoundError), match=r"image-1\.nii\.gz"):
+    with pytest.raises(ReadError, match=r"image-1\.nii\.gz: found no file, .* opening its study again restores it"):
         load_slice(tmp_path, label)
     assert survey_labels(tmp_path).missing == (label,)
 
@@ -186,6 +187,21 @@ def test_the_record_says_who_by_which_protocol_on_which_grid(coded_cine: Cine, t
     assert (found.who, found.protocol, found.shape, found.format_version) == ("A. B.", protocol, (10, 12), FORMAT)
     assert found.geometry is not None
     assert found.geometry.origin_mm == (0, 0, 16.0)
+
+
+def test_labels_from_before_the_conventions_take_them_and_others_keep_theirs(coded_cine: Cine, tmp_path: Path) -> None:
+    first = accept_slices(tmp_path, coded_cine, [Accepted(0, z, "corrected", paint(coded_cine)) for z in (0, 1)])
+    old = first[0].model_dump(mode="json", exclude={"patient", "outside"}) | {"format_version": 2}
+    (tmp_path / f"{first[0].stem}.json").write_text(json.dumps(old))
+    save_protocol(tmp_path, Protocol())
+    accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 2, "accepted")
+    wall = Protocol(papillaries="wall")
+    save_protocol(tmp_path, wall)
+    assert adopt_protocol(tmp_path, wall) == 2
+    assert [label.protocol for label in list_labels(tmp_path)] == [wall, wall, Protocol()]
+    assert {label.format_version for label in list_labels(tmp_path)} == {FORMAT}
+    assert len(load_all(tmp_path)) == 3
+    assert adopt_protocol(tmp_path, wall) == 0
 
 
 def test_the_model_s_answer_is_kept_beside_the_correction(coded_cine: Cine, tmp_path: Path) -> None:
@@ -267,6 +283,8 @@ def test_case_76_a_newer_record_is_read_and_its_library_not_written(coded_cine: 
         accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 1, "accepted")
     with pytest.raises(LibraryError, match=f"found format {FORMAT + 1}"):
         remove_label(tmp_path, found)
+    with pytest.raises(LibraryError, match=f"found format {FORMAT + 1}"):
+        adopt_protocol(tmp_path, Protocol())
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert survey_labels(tmp_path).is_newer
 

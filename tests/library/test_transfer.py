@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from glrp_napari.cine import Cine
+from glrp_napari.comparison import PhaseSlices
 from glrp_napari.library import (
     FORMAT,
     Accepted,
@@ -28,6 +29,8 @@ from glrp_napari.library import (
 )
 from glrp_napari.library.foreign import Pair, find_pairs, import_pairs
 from glrp_napari.library.label_files import find_file
+from glrp_napari.library.manifest import MANIFEST
+from glrp_napari.library.phases import PHASES, keep_phases, load_phases
 from glrp_napari.library.transfer import Import, export_labels, import_archive, import_labels, pack_labels
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
@@ -113,6 +116,132 @@ def test_an_export_goes_into_an_empty_folder_only(library: Path, tmp_path: Path)
     (tmp_path / "other").write_text("")
     with pytest.raises(LibraryError, match="expected an empty or a new one"):
         finish(export_labels(library, tmp_path))
+
+
+@pytest.mark.parametrize("way", ["folder", "zip"])
+def test_case_81_what_is_whole_is_exported_and_the_rest_is_named(library: Path, tmp_path: Path, way: str) -> None:
+    first, *_ = list_labels(library)
+    find_file(library, first, "image").unlink()
+    out, new = tmp_path / ("out.zip" if way == "zip" else "out"), tmp_path / "new"
+    done = finish(pack_labels(library, out) if way == "zip" else export_labels(library, out))
+    assert len(done.taken) == 2
+    (reason,) = done.refused
+    assert reason.startswith(find_file(library, first, "image").name)
+    assert "opening its study again restores it" in reason
+    taken = finish(import_archive(out, new) if way == "zip" else import_labels(out, new)).taken
+    assert [without_counter(label) for label in taken] == [without_counter(label) for label in done.taken]
+    assert {path.name.partition(".")[0] for path in new.iterdir()} == {*(one.stem for one in taken), "protocol"}
+
+
+@pytest.fixture(params=["new", "empty"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder to export to."""
+    if request.param == "empty":
+        (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def test_an_export_without_a_whole_label_leaves_nothing_in_the_way_of_the_next(library: Path, target: Path) -> None:
+    images = [find_file(library, label, "image") for label in list_labels(library)]
+    for path in images:
+        path.rename(path.with_suffix(".away"))
+    before = sorted(target.parent.rglob("*"))
+    with pytest.raises(LibraryError, match=r"library: found no whole label \(.*image-1.*\), expected one to export"):
+        finish(export_labels(library, target))
+    assert sorted(target.parent.rglob("*")) == before
+    for path in images:
+        path.with_suffix(".away").rename(path)
+    assert len(finish(export_labels(library, target)).taken) == 3
+
+
+def test_a_cancelled_export_leaves_nothing_in_the_way_of_the_next(library: Path, target: Path) -> None:
+    before, steps = sorted(target.parent.rglob("*")), export_labels(library, target)
+    next(steps)
+    steps.close()
+    assert sorted(target.parent.rglob("*")) == before
+    assert len(finish(export_labels(library, target)).taken) == 3
+
+
+@pytest.mark.parametrize(("owner", "step"), [(transfer, "save_record"), (Path, "rename")])
+def test_fault_4_a_disk_full_in_an_export_leaves_nothing_in_the_way_of_the_next(
+    library: Path, target: Path, monkeypatch: pytest.MonkeyPatch, owner: object, step: str
+) -> None:
+    before, call, calls = sorted(target.parent.rglob("*")), getattr(owner, step), []
+
+    def fail(*args: object) -> object:
+        calls.append(args)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return call(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, fail)
+        with pytest.raises(OSError, match="No space left"):
+            finish(export_labels(library, target))
+    assert sorted(target.parent.rglob("*")) == before
+    assert len(finish(export_labels(library, target)).taken) == 3
+
+
+def test_what_a_killed_export_left_does_not_block_the_next(library: Path, tmp_path: Path) -> None:
+    left = tmp_path / "out" / ".glrp-abc"
+    left.mkdir(parents=True)
+    (left / "protocol.json").write_text("{}")
+    finish(export_labels(library, tmp_path / "out"))
+    assert len(list_labels(tmp_path / "out")) == 3
+
+
+ORDER = '{"format_version": 1, "patients": ["' + "a" * 64 + '"]}'
+
+
+@pytest.mark.parametrize("way", ["folder", "zip"])
+def test_the_order_of_patients_goes_along_and_never_replaces_another(library: Path, tmp_path: Path, way: str) -> None:
+    (library / MANIFEST).write_text(ORDER)
+    out, new, other = tmp_path / ("out.zip" if way == "zip" else "out"), tmp_path / "new", tmp_path / "other"
+    other.mkdir()
+    (other / MANIFEST).write_text("its own")
+    finish(pack_labels(library, out) if way == "zip" else export_labels(library, out))
+    for folder in (new, other):
+        assert not finish(import_archive(out, folder) if way == "zip" else import_labels(out, folder)).refused
+    assert (new / MANIFEST).read_text() == ORDER
+    assert (other / MANIFEST).read_text() == "its own"
+
+
+def test_a_cancelled_import_has_the_order_of_patients(library: Path, tmp_path: Path) -> None:
+    (library / MANIFEST).write_text(ORDER)
+    steps = import_labels(library, tmp_path / "new")
+    next(steps)
+    steps.close()
+    assert len(list_labels(tmp_path / "new")) == 1
+    assert (tmp_path / "new" / MANIFEST).read_text() == ORDER
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"patients": {}}', '{"patients": [1]}', "link"])
+def test_a_damaged_order_of_patients_is_refused_and_the_labels_are_taken(
+    library: Path, tmp_path: Path, text: str
+) -> None:
+    if text == "link":
+        (tmp_path / "outside").write_text(ORDER)
+        (library / MANIFEST).symlink_to(tmp_path / "outside")
+    else:
+        (library / MANIFEST).write_text(text)
+    done = finish(import_labels(library, tmp_path / "new"))
+    assert len(done.taken) == 3
+    assert done.refused[0].startswith(f"{MANIFEST}: found")
+    assert not (tmp_path / "new" / MANIFEST).exists()
+
+
+def test_the_phases_of_studies_go_along_and_those_known_stay(library: Path, tmp_path: Path) -> None:
+    def settle(ed: int) -> tuple[PhaseSlices, PhaseSlices]:
+        return PhaseSlices(frame=ed, first=0, last=3), PhaseSlices(frame=ed + 1, first=1, last=3)
+
+    keep_phases(library, {"a" * 64: settle(0), "b" * 64: settle(4)})
+    keep_phases(tmp_path / "other", {"b" * 64: settle(8)})
+    assert not finish(import_labels(library, tmp_path / "other")).refused
+    assert load_phases(tmp_path / "other") == {"a" * 64: settle(0), "b" * 64: settle(8)}
+    (library / PHASES).write_text("[]")
+    done = finish(import_labels(library, tmp_path / "new"))
+    assert len(done.taken) == 3
+    assert done.refused[0].startswith(f"{PHASES}: found")
 
 
 def test_a_folder_without_labels_is_no_library(tmp_path: Path) -> None:

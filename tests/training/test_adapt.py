@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from glrp_training.adapt import adapt, choose_settings, resume
 from glrp_training.compare import Judged, compare_patients
 from glrp_training.consistency import Consistency
 from glrp_training.finetune import FinetuneSettings, Material, finetune
+from glrp_training.optimise import NotFiniteError
 from glrp_training.refit import Refit, refit
 from glrp_training.slices import (
     ACCEPTED_WEIGHT,
@@ -29,28 +31,38 @@ from glrp_training.slices import (
 from glrp_training.unfinished import UnfinishedError, hold
 
 from glrp_napari.cine import Cine, Geometry, Source
+from glrp_napari.comparison import PhaseSlices
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.library import (
     Accepted,
     LibraryError,
+    Protocol,
     accept_slice,
     accept_slices,
     list_labels,
     mark_outside,
     remove_label,
+    save_protocol,
 )
+from glrp_napari.library.phases import keep_phases
 from glrp_napari.messages import (
     FinetuneDone,
     Interrupted,
     Notice,
-    PhaseSlices,
     Progress,
     StudyFile,
     TrainingStep,
     Validated,
 )
-from glrp_napari.models import Architecture, Model, ModelError, Preprocessing, find_model, save_model_files
+from glrp_napari.models import (
+    Architecture,
+    Model,
+    ModelError,
+    Preprocessing,
+    find_model,
+    save_model_files,
+)
 from glrp_napari.phantom import Phantom
 from glrp_napari.segment import Segmenter
 from glrp_napari.unet import UNet
@@ -226,6 +238,21 @@ def test_case_74_two_studies_of_one_patient_are_compared_as_one(tmp_path: Path) 
         judged.append(Judged(label, cine.images[0, 0], masks[0, 0], cine.geometry, masks[0, 0], masks[0, 0]))
     whose = {one.label.study: ("one", "other", "one")[i] for i, one in enumerate(judged)}
     assert [patient.slices for patient in compare_patients(judged, {}, whose)] == [2, 1]
+
+
+def test_a_structure_that_the_labels_lack_has_no_dice_but_an_area_error(tmp_path: Path) -> None:
+    """One pixel of an RV that is not there: the same structures are compared, whichever model finds it."""
+    cine, masks = make_square_cine(0, slices=1)
+    label = accept_slice(tmp_path, cine, masks[0, 0], 0, 0, "corrected", study=STUDY)
+    strayed = masks[0, 0].copy()
+    strayed[0, 0] = 1
+    judged = [Judged(label, cine.images[0, 0], masks[0, 0], cine.geometry, strayed, masks[0, 0])]
+    (patient,) = compare_patients(judged, {}, {STUDY: STUDY})
+    assert patient.base.dice == patient.candidate.dice == {"MYO": 1, "LV": 1}
+    assert patient.base.area_error_cm2["RV"] == pytest.approx(0.04)
+    assert "RV" not in patient.candidate.area_error_cm2
+    empty = [replace(judged[0], mask=np.zeros_like(strayed))]
+    assert compare_patients(empty, {}, {STUDY: STUDY}) == ()
 
 
 def test_accepted_slices_alone_prove_nothing(tiny_model: Model, tmp_path: Path) -> None:
@@ -451,6 +478,108 @@ def test_of_a_fused_base_the_first_network_is_fine_tuned(library: Path, tiny_mod
     assert (card.parent, card.members) == ("fused", ())
 
 
+@pytest.mark.parametrize("bad_step", [4, 16])
+def test_fault_18_a_loss_that_is_no_number_keeps_what_there_was(
+    bad_step: int, library: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too early, nothing is worth keeping; nor is a resume offered that would break off at the same step."""
+    train = trial.finetune
+
+    def break_off(*args: object, **kwargs: object) -> Iterator[object]:
+        for event in train(*args, **kwargs):
+            if isinstance(event, TrainingStep) and event.step == bad_step:
+                raise NotFiniteError("loss: found nan")
+            yield event
+
+    monkeypatch.setattr(trial, "finetune", break_off)
+    events = adapt(library, tiny_model, tmp_path, "mine", CPU)
+    if bad_step < adapting.LEAST_STEPS:
+        with pytest.raises(NotFiniteError):
+            finish(events)
+        assert not list(tmp_path.glob("mine*"))
+    else:
+        seen = list(events)
+        assert isinstance(done := seen[-1], FinetuneDone)
+        assert "broke off after step 15" in next(e.text for e in seen if isinstance(e, Notice))
+        assert find_model(str(done.model)).card.training["steps"] == bad_step - 1
+        assert decide(done.comparison).reason == "unchecked"
+    with pytest.raises(UnfinishedError, match="found no interrupted fine-tuning"):
+        list(resume(tiny_model, tmp_path, CPU))
+
+
+def test_a_model_imported_meanwhile_is_not_overwritten(library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    events = adapt(library, tiny_model, tmp_path, "mine", CPU)
+    for event in events:
+        if isinstance(event, TrainingStep):
+            break
+    imported = save_model_files(tmp_path, tiny_model.card.model_copy(update={"name": "mine-1"}), b"a colleague's")
+    done = finish(events)
+    assert imported.weights.read_bytes() == b"a colleague's"
+    assert done.model.stem == find_model(str(done.model)).card.name != "mine-1"
+
+
+def test_case_71_a_study_in_which_nothing_is_drawn_is_not_trained_on(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    cine, mask = make_square_cine(7)
+    accept_slice(library, cine, np.zeros_like(mask[0, 0]), 0, 0, "corrected")
+    accept_slice(library, make_square_cine(0)[0], np.zeros_like(mask[0, 0]), 0, 5, "corrected")
+    events = list(adapt(library, tiny_model, tmp_path, "mine", CPU))
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert "1 of 8 labels left out: in their studies nothing is drawn." in notices
+    assert events[-1].comparison.trained == 7, "an empty slice of a heart that is drawn elsewhere teaches its ends"
+
+
+@pytest.mark.parametrize(("apart", "learned"), [(0, False), (1, True)])
+def test_case_74_of_a_patient_kept_apart_nothing_is_learned(
+    apart: int,
+    learned: bool,
+    library: Path,
+    tiny_model: Model,
+    tmp_path: Path,
+    study: StudyFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the fold without the open study's patient his unlabelled slices do not take part either."""
+    remove_label(library, list_labels(library)[2])  # slices at even positions are learned from, if unlabelled
+    seen: list[Material] = []
+    train = trial.finetune
+    monkeypatch.setattr(trial, "finetune", lambda net, m, *rest: seen.append(m) or train(net, m, *rest))
+    finish(adapt(library, tiny_model, tmp_path, "mine", CPU, study))
+    order = [label.study for label in list_labels(library)]
+    patients = list(dict.fromkeys(order))
+    folds = dict(zip(patients, seen[1:], strict=True))
+    open_study = recall.hash_study_file(study)
+    assert open_study == patients[0]
+    assert (folds[patients[apart]].unlabelled is not None) == learned
+    assert seen[0].unlabelled is not None, "the final training keeps nobody apart"
+
+
+def test_hearts_of_a_study_that_is_not_open_are_measured_by_the_library_s_phases(
+    tiny_model: Model, tmp_path: Path
+) -> None:
+    library = tmp_path / "labels"
+    for seed in range(2):
+        one, masks = make_square_cine(seed, slices=2)
+        cine = Cine(np.repeat(one.images, 2, 0), one.geometry, one.source)
+        for frame, z in np.ndindex(2, 2):
+            label = accept_slice(library, cine, masks[0, z], frame, z, "corrected")
+    ed, es = PhaseSlices(frame=0, first=0, last=1), PhaseSlices(frame=1, first=0, last=1)
+    keep_phases(library, {label.study: (ed, es)})
+    found = finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).comparison.patients
+    assert [patient.labelled_heart is not None for patient in found] == [p.study == label.study for p in found]
+    assert any(patient.labelled_heart for patient in found)
+
+
+def test_labels_without_the_conventions_of_others_are_told_of(library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    save_protocol(library, Protocol(papillaries="wall"))
+    cine, mask = make_square_cine(0)
+    accept_slice(library, cine, mask[0, 5], 0, 5, "corrected")
+    events = list(adapt(library, tiny_model, tmp_path, "mine", CPU))
+    assert any("so the training follows none" in event.text for event in events if isinstance(event, Notice))
+    assert find_model(str(events[-1].model)).card.training["protocol"] is None
+
+
 def test_an_empty_library_is_refused(tiny_model: Model, tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="found no accepted labels"):
         list(adapt(tmp_path, tiny_model, tmp_path, "mine", CPU))
@@ -469,7 +598,7 @@ def test_labels_outside_base_and_apex_are_left_out_and_counted(tiny_model: Model
     assert set(card.labels) == set(card.training["content"]) == {label.stem for label in labels[:2]}
     assert "2 labels" in card.title
     mark_outside(library, labels[0].study, {0: [1, 3, 5]})
-    with pytest.raises(LibraryError, match="found only labels outside base and apex"):
+    with pytest.raises(LibraryError, match="found only labels that are empty, or outside base and apex"):
         list(adapt(library, tiny_model, tmp_path / "models", "mine", CPU))
 
 
@@ -507,14 +636,23 @@ def test_unlabelled_slices_take_part_but_for_those_beyond_base_and_apex(library:
 
 
 def test_a_refit_gives_the_same_weights_until_a_label_is_changed(
-    library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile
+    library: Path, tiny_model: Model, tmp_path: Path, study: StudyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    partly = study.model_copy(update={"outside": {0: (0,)}})  # the card remembers that; a file cannot
+    """The only unlabelled slice that could be learned from lies beyond the apex: the card says so, no file does."""
+    remove_label(library, list_labels(library)[2])
+    eager = choose_settings(1).model_copy(update={"consistency": Consistency(batch=2, ramp=5, threshold=0.0)})
+    monkeypatch.setattr(adapting, "choose_settings", lambda _labels: eager.model_copy(update={"steps": STEPS}))
+    partly = study.model_copy(update={"outside": {0: (4,)}})
     model = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU, partly)).model))
+    other = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU, study)).model))
+    assert model.card.weights_sha256 != other.card.weights_sha256
     events: list[object] = []
     outcome = run_out(refit(model, tiny_model, library, CPU, study), events)
     assert outcome.is_same
     assert events
+    cine, mask = make_square_cine(1)
+    accept_slice(library, cine, mask[0, 0], 0, 0, "corrected")  # again as it was, but now the last in the library
+    assert run_out(refit(model, tiny_model, library, CPU, study), []).is_same
     with pytest.raises(ModelError, match="found no study, expected study"):
         run_out(refit(model, tiny_model, library, CPU), [])
     cine, mask = make_square_cine(0)

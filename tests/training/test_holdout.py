@@ -83,7 +83,23 @@ def test_accepted_labels_validate_nothing() -> None:
     accepted, corrected = make_labels(3, state="accepted"), make_labels(3, first=1)
     assert plan_validation(accepted, PATIENTS).held_out == "nothing"
     plan = plan_validation([*accepted, *corrected], PATIENTS)
-    assert [{label.study for label in fold.apart} for fold in plan.folds] == [{PATIENTS[1]}]
+    assert plan.held_out == "slices", "of the only patient who is corrected"
+    assert [{label.study for label in fold.apart} for fold in plan.folds] == [{PATIENTS[1]}] * 3
+    for fold in plan.folds:
+        assert {label.state for label in fold.training} == {"accepted", "corrected"}
+    assert plan_validation([*accepted, corrected[0]], PATIENTS).held_out == "nothing", "nothing corrected is left"
+
+
+@pytest.mark.parametrize("absent", ["accepted", "removed"])
+def test_from_ten_patients_on_folds_stand_for_it_where_no_fifth_patient_is_corrected(absent: str) -> None:
+    labels = [
+        label.model_copy(update={"state": "accepted"}) if label.study in PATIENTS[4::5] else label
+        for label in make_labels(*[2] * 14)
+    ]
+    kept = [label for label in labels if absent == "accepted" or label.state == "corrected"]
+    plan = plan_validation(kept, PATIENTS)
+    check(plan, kept)
+    assert (plan.held_out, len(plan.folds), plan.apart) == ("patients", 3, ())
 
 
 def test_case_74_a_patient_the_base_has_seen_validates_nothing() -> None:

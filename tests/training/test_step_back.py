@@ -25,7 +25,7 @@ BASE, TUNED = make_network(0), make_network(1)
 
 
 def read_share(network: UNet) -> float:
-    return round(float(next(network.parameters()).flatten()[0]), 3)
+    return round(next(network.parameters()).flatten()[0].item(), 3)
 
 
 def forget(drop: float, disagreement: float) -> Callable[[UNet], Generator[None, None, Anchor]]:
@@ -39,12 +39,13 @@ def forget(drop: float, disagreement: float) -> Callable[[UNet], Generator[None,
     return measure
 
 
-def rate_by(best: float) -> Callable[[UNet], Generator[None, None, float]]:
-    """What rates a network by how near it went to `best`."""
+def rate_by(best: float, of_base: float) -> Callable[[UNet], Generator[None, None, float]]:
+    """What rates the base so, and other networks by how near they went to `best`."""
 
     def rate(network: UNet) -> Generator[None, None, float]:
         yield
-        return -abs(read_share(network) - best)
+        share = read_share(network)
+        return of_base if share == 0 else 1 - abs(share - best)
 
     return rate
 
@@ -56,19 +57,19 @@ def test_every_weight_and_statistic_goes_the_share_of_the_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("drop", "disagreement", "best", "share"),
+    ("drop", "disagreement", "of_base", "best", "share"),
     [
-        (0.0, 0.0, 1.0, 0.5),  # nothing is forgotten: no further than half of the way
-        (0.006, 0.0, 1.0, 0.35),
-        (0.012, 0.0, 1.0, 0.2),
-        (0.02, 0.0, 1.0, 0.2),  # within the gate's bound, though not within the part of it that is aimed at
-        (0.0, 0.08, 1.0, 0.35),
-        (0.1, 0.0, 1.0, ALL),  # the gate refuses any of them
-        (0.1, 0.0, 0.4, 0.35),
-        (0.0, 0.4, 0.1, 0.2),
+        (0.0, 0.0, 0.1, 1.0, 0.5),  # nothing is forgotten: no further than half of the way
+        (0.006, 0.0, 0.1, 1.0, 0.35),
+        (0.012, 0.0, 0.1, 1.0, 0.2),
+        (0.0, 0.08, 0.1, 1.0, 0.35),
+        (0.1, 0.0, 0.8, 1.0, 0.2),  # the base is of use: as little is forgotten as can be
+        (0.1, 0.0, 0.1, 1.0, ALL),
+        (0.1, 0.0, 0.1, 0.4, 0.35),
+        (0.0, 0.4, 0.1, 0.1, 0.2),
     ],
 )
-def test_the_largest_share_that_keeps_the_old_is_taken_else_the_one_that_does_best_on_the_labels(
-    drop: float, disagreement: float, best: float, share: float
+def test_the_largest_share_that_keeps_the_old_else_the_smallest_or_for_a_useless_base_the_best(
+    drop: float, disagreement: float, of_base: float, best: float, share: float
 ) -> None:
-    assert collect(choose_share(BASE, TUNED, forget(drop, disagreement), rate_by(best))) == share
+    assert collect(choose_share(BASE, TUNED, forget(drop, disagreement), rate_by(best, of_base))) == share

@@ -5,24 +5,25 @@ each leave some out and stand for it; then both models on phantoms and where the
 figures is `glrp_napari.gate`'s to say.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
+from glrp_napari.comparison import SettledPhases
 from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.hashing import hash_bytes
-from glrp_napari.library import Label, LibraryError
+from glrp_napari.library import Label, LibraryError, load_slice
+from glrp_napari.library.phases import load_phases
 from glrp_napari.messages import (
     FinetuneDone,
     Interrupted,
     Notice,
-    PhaseSlices,
     Progress,
     StudyFile,
     TrainingStep,
     Validated,
 )
-from glrp_napari.models import Model, Preprocessing, name_version, save_model_files
+from glrp_napari.models import Model, Preprocessing, find_free_name, name_version, save_model_files
 from glrp_napari.segment import Segmenter
 from glrp_napari.session import UNFINISHED
 from glrp_napari.weights import blank_card, encode_weights, load_network
@@ -31,7 +32,8 @@ from glrp_training.consistency import Consistency
 from glrp_training.conventions import find_protocol
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.holdout import freeze_manifest
-from glrp_training.label_copy import copy_labels
+from glrp_training.label_copy import copy_labels, tell_missing
+from glrp_training.optimise import NotFiniteError
 from glrp_training.recall import hash_study_file, recall
 from glrp_training.slices import Slices, join_slices, prepare_label, weigh_all
 from glrp_training.trial import Trial
@@ -41,7 +43,6 @@ LEAST_STEPS = 10
 """A training cancelled earlier leaves nothing worth keeping."""
 GENTLE = Augmentation(rotation_deg=(-30, 30), scale=(0.85, 1.2), shift_px=10, flip=False)
 
-Phases = Mapping[str, tuple[PhaseSlices, PhaseSlices]]
 Events = Iterator[Progress | TrainingStep | Validated | Notice | FinetuneDone]
 
 
@@ -53,15 +54,15 @@ def adapt(
     placement: Placement,
     study: StudyFile | None = None,
     pictures: Path | None = None,
-    phases: Phases | None = None,
+    phases: SettledPhases | None = None,
 ) -> Events:
     """Fine-tune `base` on the labels in `library`; the new model is saved to `folder` under a free version of `name`.
 
     Labels outside base and apex are left out. Of a fused base its first network is fine-tuned. Unlabelled slices of
-    `study` take part; `phases` are ED and ES by the study's hash, where they are known. Interrupted (the exception
-    is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be resumed. Raises
-    LibraryError for a library without labels to learn from, UnfinishedError where another process fine-tunes into
-    the folder.
+    `study` take part; `phases` are its ED and ES, where they are known; those of others are in the library. Interrupted
+    (the exception is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be
+    resumed. Raises LibraryError for a library without labels to learn from, UnfinishedError where another process
+    fine-tunes into the folder.
     """
     with hold(folder):
         unfinished = yield from begin(library, base, folder, name, placement, study, phases or {})
@@ -81,11 +82,15 @@ def begin(
     name: str,
     placement: Placement,
     study: StudyFile | None,
-    phases: Phases,
+    phases: SettledPhases,
 ) -> Generator[Progress | Notice, None, Unfinished]:
     """Gather all that the training needs and store it."""
     copied = folder / f"{UNFINISHED}.labels"  # an earlier job stays until this one is stored
-    labels = yield from _leave_out(library, copy_labels(library, copied))
+    whole = copy_labels(library, copied)
+    yield from tell_missing(library, whole)
+    labels = yield from _leave_out(library, copied, whole)
+    if len({label.protocol for label in labels}) > 1:
+        yield Notice(text="The labels do not all carry the same conventions, so the training follows none.")
     labelled = yield from _prepare(copied, labels, base.card.preprocessing)
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
     memory = yield from recall(segmenter, study, labels)
@@ -101,21 +106,23 @@ def begin(
         study=hash_study_file(study) if study else None,
         outside=study.outside if study else {},
         settings=choose_settings(len(labels)),
-        phases=dict(phases),
+        phases=load_phases(library) | phases,
     )
     return store_unfinished(folder, job, labelled, memory, copied)
 
 
 def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Placement, pictures: Path | None) -> Events:
-    """Train, check and save."""
+    """Train, check and save; where either breaks off, what there is by then."""
     trial = Trial(unfinished, base, placement, pictures)
     try:
         yield from trial.train()
         yield from trial.check()
-    except Interrupted:
+    except (Interrupted, NotFiniteError) as error:
         if trial.steps < LEAST_STEPS:
             unfinished.remove()
             raise
+        if isinstance(error, NotFiniteError):
+            yield Notice(text=f"The training broke off after step {trial.steps} ({error}); what there was is kept.")
         trial.hurry()
     model = save_candidate(trial, unfinished.job, base, folder)
     unfinished.remove()
@@ -123,11 +130,14 @@ def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Place
 
 
 def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
-    """The trained network as a model, with a card that says what it was made from and how it was found to be."""
+    """The trained network as a model, with a card that says what it was made from and how it was found to be.
+
+    The name it began with may have been taken meanwhile, by a model that was imported.
+    """
     trained = trial.plan.training
     protocol = find_protocol(trained)
     card = blank_card(
-        name=job.version,
+        name=find_free_name(job.version, folder),
         title=job.title,
         parent=base.card.name,
         summary=f"{base.card.title}, fine-tuned on {len(trained)} labels",
@@ -143,7 +153,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             "study": job.study,
             "outside": job.outside,
             "protocol": None if protocol is None else protocol.model_dump(mode="json"),
-            "content": {label.stem: job.content[label.stem] for label in trained},
+            "content": {label.stem: job.content[label.stem] for label in job.labels if label in trained},
             "apart": [label.stem for label in trial.plan.apart],
             "settings": job.settings.model_dump(mode="json"),
         },
@@ -175,14 +185,22 @@ def hash_slices(slices: Slices, row: int) -> str:
     return hash_bytes(b"".join(part.numpy().tobytes() for part in parts))
 
 
-def _leave_out(library: Path, labels: tuple[Label, ...]) -> Generator[Notice, None, tuple[Label, ...]]:
-    """The labels between base and apex, and a word on how many are not."""
+def _leave_out(library: Path, copied: Path, labels: tuple[Label, ...]) -> Generator[Notice, None, tuple[Label, ...]]:
+    """The labels between base and apex, but those of studies in which nothing is drawn, and a word on how many are
+    not.
+    """
     inside = tuple(label for label in labels if not label.outside)
-    if not inside:
-        raise LibraryError(f"{library}: found only labels outside base and apex, expected at least one between them")
+    drawn = {label.study for label in inside if load_slice(copied, label)[1].any()}
+    useful = tuple(label for label in inside if label.study in drawn)
+    if not useful:
+        raise LibraryError(
+            f"{library}: found only labels that are empty, or outside base and apex, expected at least one between them"
+        )
     if left := len(labels) - len(inside):
         yield Notice(text=f"{left} of {len(labels)} labels left out: outside base and apex.")
-    return inside
+    if left := len(inside) - len(useful):
+        yield Notice(text=f"{left} of {len(labels)} labels left out: in their studies nothing is drawn.")
+    return useful
 
 
 def _prepare(library: Path, labels: Sequence[Label], preprocessing: Preprocessing) -> Generator[Progress, None, Slices]:

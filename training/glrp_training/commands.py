@@ -15,7 +15,15 @@ from glrp_napari import messages
 from glrp_napari.device import choose_placement
 from glrp_napari.gate import decide
 from glrp_napari.messages import FinetuneDone, Validated
-from glrp_napari.models import DEFAULT_MODEL, Architecture, Preprocessing, find_base, find_model, list_models
+from glrp_napari.models import (
+    DEFAULT_MODEL,
+    Architecture,
+    Preprocessing,
+    find_base,
+    find_model,
+    find_parent,
+    list_models,
+)
 from glrp_napari.progress import collect, show_progress
 from glrp_napari.reading import read_cine
 from glrp_napari.refine import CrfSettings, Engine
@@ -154,7 +162,8 @@ def refit(
 
     folder = default_session().models
     found = find_model(model, [folder])
-    base = find_model(found.card.parent or "", [folder, found.weights.parent])
+    known = list_models(folder, found.weights.parent)
+    base = find_parent(found.card, known) or find_model(found.card.parent or "")
     with TemporaryDirectory() as scratch:
         file = _store_study(study, series, Path(scratch)) if study else None
         labels = library or default_session().labels

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from glrp_napari.cine import Geometry, Mask, Structure
-from glrp_napari.comparison import Heart, PatientComparison, Scores, SliceChange
+from glrp_napari.comparison import Heart, PatientComparison, PhaseSlices, Scores, SettledPhases, SliceChange
 from glrp_napari.library import Label, load_slice
 from glrp_napari.masks import find_box
 from glrp_napari.measure import MYOCARDIUM_G_PER_ML
-from glrp_napari.messages import Notice, PhaseSlices, Progress
+from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
 from glrp_napari.preprocess import Grid, from_grid, normalise, to_grid
 from glrp_napari.segment import Segmenter
@@ -69,7 +69,7 @@ def judge(
 
 
 def compare_patients(
-    judged: Sequence[Judged], phases: Mapping[str, tuple[PhaseSlices, PhaseSlices]], whose: Mapping[str, str]
+    judged: Sequence[Judged], phases: SettledPhases, whose: Mapping[str, str]
 ) -> tuple[PatientComparison, ...]:
     """Scores by patient on the corrected slices; hearts from all of a study's, where ED and ES are fully labelled.
 
@@ -83,7 +83,7 @@ def compare_patients(
         studies = dict.fromkeys(one.label.study for one in slices)
         study = next((study for study in studies if study in phases), next(iter(studies)))
         corrected = [one for one in slices if one.label.state == "corrected"]
-        if corrected:
+        if any(one.mask.any() for one in corrected):
             base = score_slices([one.base for one in corrected], corrected)
             candidate = score_slices([one.candidate for one in corrected], corrected)
             hearts = measure_hearts([one for one in slices if one.label.study == study], phases.get(study))
@@ -94,14 +94,19 @@ def compare_patients(
 
 
 def score_slices(answers: Sequence[Mask], truth: Sequence[Judged]) -> Scores:
-    """One model on a patient's slices: Dice over all their pixels, the rest as means over slices."""
+    """One model on a patient's slices: Dice over all their pixels, the rest as means over slices.
+
+    A structure that the labels hold nowhere has no Dice, whatever a model finds there: it would be 0 for a single
+    pixel, and two models could not be compared by the same structures. What is found is an error of its area.
+    """
     dice, hd95, areas, errors = {}, {}, {}, {}
     for structure in STRUCTURES:
         pairs = [(answer == structure, one.mask == structure) for answer, one in zip(answers, truth, strict=True)]
         both = [np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1)]
-        if (value := measure_dice(*both)) is None:
+        if not both[0].any() and not both[1].any():
             continue
-        dice[structure.name] = value
+        if both[1].any() and (value := measure_dice(*both)) is not None:
+            dice[structure.name] = value
         pixel_cm2 = [float(np.prod(one.geometry.spacing_mm[1:])) / 100 for one in truth]
         found = [(float(a.sum()) * cm2, float(b.sum()) * cm2) for (a, b), cm2 in zip(pairs, pixel_cm2, strict=True)]
         areas[structure.name] = float(np.mean([a for a, _ in found]))

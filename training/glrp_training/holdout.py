@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError
 
 from glrp_napari.comparison import HeldOut
 from glrp_napari.library import Label, LibraryError
+from glrp_napari.library.manifest import MANIFEST
 from glrp_napari.models import Settings
 from glrp_napari.writing.atomic import write_atomically
 
-MANIFEST = "validation.json"
 ENOUGH_PATIENTS = 10
 """From so many on, every fifth patient is kept out of the final training and validates it."""
 EVERY = 5
@@ -56,25 +56,35 @@ class Plan:
 def plan_validation(labels: Sequence[Label], patients: Sequence[str], seen: Collection[str] = ()) -> Plan:
     """The plan for these labels; `patients` is the manifest's order.
 
-    Only corrected labels validate: an accepted one is the model's own answer. `seen` are the stems of labels that the
-    base was trained on: a patient with any of those (of a single patient: a slice position) validates nothing.
+    Only corrected labels validate, and only a training with corrected labels is validated: an accepted one is the
+    model's own answer. `seen` are the stems of labels that the base was trained on: a patient with any of those (of a
+    single patient: a slice position) validates nothing. Where only one patient is corrected, slice positions of his are
+    left out in place of patients.
     """
-    in_order = sorted(labels, key=lambda label: label.stem)
+    in_order = tuple(sorted(labels, key=lambda label: label.stem))
     whose = group_patients(in_order, patients)
     owner = {label.stem: whose[label.study] for label in in_order}
     known = {owner[label.stem] for label in in_order if label.stem in seen}
-    useful = {owner[label.stem] for label in in_order if label.state == "corrected"} - known
+    corrected = {owner[label.stem] for label in in_order if label.state == "corrected"}
+    useful = corrected - known
     if len(set(owner.values())) >= ENOUGH_PATIENTS:
         apart = useful.intersection(patients[EVERY - 1 :: EVERY])
         rest = tuple(label for label in in_order if owner[label.stem] not in apart)
-        out = tuple(label for label in in_order if owner[label.stem] in apart)
-        return Plan("patients" if out and rest else "nothing", rest if out and rest else tuple(in_order), out)
-    if len(set(owner.values())) > 1:
+        if apart and _teaches(rest):
+            return Plan("patients", rest, tuple(label for label in in_order if owner[label.stem] in apart))
+    if len(corrected) > 1:
         places = {stem: patients.index(patient) for stem, patient in owner.items() if patient in useful}
         return _plan("patients", in_order, places)
-    levels = {label.slice for label in in_order if label.stem in seen}
-    places = {label.stem: label.slice for label in in_order if label.slice not in levels}
-    return _plan("slices", in_order, places)
+    own = [label for label in in_order if owner[label.stem] in corrected]
+    levels = {label.slice for label in own if label.stem in seen}
+    return _plan("slices", in_order, {label.stem: label.slice for label in own if label.slice not in levels})
+
+
+def keeps_apart(fold: Fold, study: str | None) -> bool:
+    """Whether a study (by hash) is of a patient of whom nothing is trained on."""
+    whose = group_patients((*fold.training, *fold.apart))
+    trained, apart = ({whose[label.study] for label in labels} for labels in (fold.training, fold.apart))
+    return study in whose and whose[study] in apart - trained
 
 
 def group_patients(labels: Iterable[Label], patients: Sequence[str] = ()) -> dict[str, str]:
@@ -120,16 +130,18 @@ def load_manifest(folder: Path) -> Manifest:
         ) from None
 
 
-def _plan(how: HeldOut, labels: Sequence[Label], places: Mapping[str, int]) -> Plan:
-    """Labels of the same place (a patient, or a slice position) stay together; at most three folds share the places.
-
-    A fold without a corrected label, or with nothing left to train on, is left out.
-    """
+def _plan(how: HeldOut, labels: tuple[Label, ...], places: Mapping[str, int]) -> Plan:
+    """Labels of the same place (a patient, or a slice position) stay together; at most three folds share the places."""
     order = sorted({places[label.stem] for label in labels if label.stem in places and label.state == "corrected"})
     folds = []
     for first in range(min(FOLDS, len(order))):
         group = order[first::FOLDS]
         apart = tuple(label for label in labels if places.get(label.stem) in group)
         training = tuple(label for label in labels if label not in apart)
-        folds += [Fold(training, apart)] if training else []
-    return Plan(how if folds else "nothing", tuple(labels), folds=tuple(folds))
+        folds += [Fold(training, apart)] if _teaches(training) else []
+    return Plan(how if folds else "nothing", labels, folds=tuple(folds))
+
+
+def _teaches(labels: Iterable[Label]) -> bool:
+    """Whether a training on these labels stands for one on corrections."""
+    return any(label.state == "corrected" for label in labels)

@@ -4,19 +4,22 @@ Knows nothing of training.
 """
 
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glrp_napari.library import Label, LibraryError, list_labels, load_before, load_slice
 from glrp_napari.library.label_files import KINDS, find_file
-from glrp_napari.library.store import save_record
+from glrp_napari.library.store import save_record, survey_labels
+from glrp_napari.messages import Notice
 
 TRIES = 3
 
 
 def copy_labels(library: Path, folder: Path) -> tuple[Label, ...]:
-    """Copy all labels of a library, records and files, to `folder`, in place of what was there; returns them.
+    """Copy the labels of a library, records and files, to `folder`, in place of what was there; returns them.
 
-    Raises LibraryError for a library without labels, and as `load_slice` for a label whose files are missing.
+    Those whose image is missing stay out, see `tell_missing`. Raises LibraryError for a library without labels or
+    without one that has its image, and as `load_slice` for a label whose other files are missing.
     """
     for _ in range(TRIES):
         labels = list_labels(library)
@@ -27,10 +30,33 @@ def copy_labels(library: Path, folder: Path) -> tuple[Label, ...]:
         missing = [label for label in labels if not _copy(library, folder, label)]
         if not missing:
             return labels
-        if list_labels(library) == labels:
-            load_slice(library, missing[0])  # raises: the file is missing for good
-            load_before(library, missing[0])
+        if list_labels(library) == labels:  # the files are missing for good
+            return _without(library, labels, missing)
     raise LibraryError(f"{library}: found labels that change all the time, expected them to rest for a moment")
+
+
+def tell_missing(library: Path, copied: Sequence[Label]) -> Iterator[Notice]:
+    """A word on the labels of a library that `copy_labels` left out, `copied` being those that it returned."""
+    stems = {label.stem for label in copied}
+    survey = survey_labels(library)
+    if left := sum(label.stem not in stems for label in survey.missing):
+        text = f"{left} of {len(survey.labels)} labels left out: the image is missing from the library; opening the "
+        yield Notice(text=f"{text}study again restores it.")
+
+
+def _without(library: Path, labels: tuple[Label, ...], missing: Sequence[Label]) -> tuple[Label, ...]:
+    """The labels but those that are missing their image, for which alone there is a remedy."""
+    for label in missing:
+        if find_file(library, label, "image").exists():
+            load_slice(library, label)  # raises: another file is missing
+            load_before(library, label)
+    whole = tuple(label for label in labels if label not in missing)
+    if not whole:
+        raise LibraryError(
+            f"{library}: found no label whose image is there ({len(labels)} without), expected at least one; opening "
+            "the study again restores its images"
+        )
+    return whole
 
 
 def _copy(library: Path, folder: Path, label: Label) -> bool:

@@ -49,14 +49,21 @@ MIN_HEART_PX = 200
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Slices to rehearse, unlabelled ones (N, S, S) to learn from, and ones to test agreement on.
+    """Phantoms to rehearse; of the open study answers to rehearse, unlabelled slices (N, S, S) to learn from, and ones
+    to test agreement on.
 
-    Of `agreed` the masks are the base's answers and the weights 1 where it is sure.
+    Of `answers` and `agreed` the masks are the base's answers and the weights 1 where it is sure.
     """
 
-    rehearsal: Slices
+    phantoms: Slices
+    answers: Slices | None = None
     unlabelled: Tensor | None = None
     agreed: Slices | None = None
+
+    @property
+    def rehearsal(self) -> Slices:
+        """All that is rehearsed."""
+        return join_slices([self.phantoms, self.answers]) if self.answers else self.phantoms
 
 
 def recall(
@@ -82,8 +89,12 @@ def recall(
     learned, tested = images[levels % 2 == 0], images[levels % 2 == 1]
     answers = yield from answer_where_sure(base, learned)
     agreed = yield from answer_where_sure(base, tested)
-    rehearsal = join_slices([phantoms, redraw(answers, protocol)]) if answers else phantoms
-    return Memory(rehearsal, learned if len(learned) else None, redraw(agreed, protocol) if agreed else None)
+    return Memory(
+        phantoms,
+        redraw(answers, protocol) if answers else None,
+        learned if len(learned) else None,
+        redraw(agreed, protocol) if agreed else None,
+    )
 
 
 def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:

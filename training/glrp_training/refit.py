@@ -15,6 +15,7 @@ from glrp_napari.segment import Segmenter
 from glrp_napari.weights import encode_weights, load_network
 from glrp_training.adapt import hash_slices
 from glrp_training.finetune import FinetuneSettings
+from glrp_training.holdout import Fold
 from glrp_training.recall import hash_study_file, recall
 from glrp_training.slices import join_slices, prepare_label
 from glrp_training.trial import Trial
@@ -52,8 +53,8 @@ def refit(
                 f"{library}: {label.stem}: found a label that was changed since {model.card.name} was made"
             )
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
-    if study is not None:
-        study = study.model_copy(update={"outside": recipe["outside"]})
+    if study is not None:  # validated, for JSON made strings of the frames
+        study = StudyFile.model_validate(study.model_dump() | {"outside": recipe.get("outside", {})})
     memory = yield from recall(segmenter, study, [*labels, *apart])
     job = Job(
         version=model.card.name,
@@ -69,7 +70,7 @@ def refit(
     )
     with TemporaryDirectory() as folder:
         trial = Trial(store_unfinished(Path(folder), job, labelled, memory), base, placement, None)
-        yield from trial.retrain(labels, recipe["steps"], recipe["share"])
+        yield from trial.retrain(Fold(labels, apart), recipe["steps"], recipe["share"])
     return Refit(model.card.weights_sha256, hash_bytes(encode_weights(trial.network)))
 
 
@@ -95,4 +96,4 @@ def _find_labels(library: Path, content: Collection[str]) -> tuple[Label, ...]:
         raise LibraryError(
             f"{library}: found no label {missing[0]}, expected the {len(content)} the model was made from"
         )
-    return tuple(label for label in known.values() if label.stem in content)
+    return tuple(known[stem] for stem in content)

@@ -15,7 +15,7 @@ import numpy as np
 from glrp_napari.cine import Structure
 from glrp_napari.comparison import Comparison
 from glrp_napari.device import Placement
-from glrp_napari.gate import decide
+from glrp_napari.gate import MIN_GAIN, decide
 from glrp_napari.library import Accepted, Protocol, accept_slices, save_protocol
 from glrp_napari.messages import FinetuneDone, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, find_model
@@ -134,7 +134,7 @@ def sum_up(domain: str, places: Sequence[Place], dice: Dice, comparison: Compari
         agreement=anchor.agreement,
         accepted=verdict.accepted,
         reason=verdict.reason,
-        helped=average(dice.candidate) > average(dice.base),
+        helped=average(dice.candidate) - average(dice.base) >= MIN_GAIN,
         steps=steps,
         by_structure={name: (dice.base[name], dice.candidate[name]) for name in dice.base},
     )

@@ -27,9 +27,16 @@ from glrp_training.compare import (
 )
 from glrp_training.conventions import find_protocol, redraw
 from glrp_training.finetune import Material, finetune
-from glrp_training.holdout import group_patients, plan_validation
+from glrp_training.holdout import Fold, group_patients, keeps_apart, plan_validation
 from glrp_training.plateau import Plateau
-from glrp_training.recall import TEST_SEEDS, TRIAL_SEEDS, make_test_phantoms, measure_agreement, score_phantoms
+from glrp_training.recall import (
+    TEST_SEEDS,
+    TRIAL_SEEDS,
+    Memory,
+    make_test_phantoms,
+    measure_agreement,
+    score_phantoms,
+)
 from glrp_training.slices import cut_middle, take_slices
 from glrp_training.step_back import ALL, USUAL_SHARE, choose_share, step_back
 from glrp_training.unfinished import Unfinished, choose_rows
@@ -64,8 +71,8 @@ class Trial:
             self.network.load_state_dict(state)
             return
         watch = Watch(self, self.plan.apart) if self.plan.apart else None
-        checkpoint = self._unfinished.checkpoint
-        for event in self._fit(self.network, self.plan.training, "Training", checkpoint, watch):
+        checkpoint, fold = self._unfinished.checkpoint, Fold(self.plan.training, self.plan.apart)
+        for event in self._fit(self.network, fold, "Training", checkpoint, watch):
             self.steps = event.step if isinstance(event, TrainingStep) else max(self.steps, checkpoint.steps)
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
@@ -73,9 +80,9 @@ class Trial:
         self._step_back((yield from choose_share(self._origin, self.network, measure, self._rate)))
         self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
 
-    def retrain(self, labels: tuple[Label, ...], steps: int, share: float) -> Events:
-        """The final training on exactly these labels, as a card tells it."""
-        yield from self._fit(self.network, labels, "Training", None, None, steps)
+    def retrain(self, fold: Fold, steps: int, share: float) -> Events:
+        """The final training on exactly these labels, with those kept apart, as a card tells it."""
+        yield from self._fit(self.network, fold, "Training", None, None, steps)
         self._step_back(share)
 
     def hurry(self) -> None:
@@ -129,7 +136,7 @@ class Trial:
         judged: list[Judged] = []
         for number, fold in enumerate(self.plan.folds, 1):
             network, stage = load_network(self._model), f"Check {number} of {len(self.plan.folds)}"
-            yield from self._fit(network, fold.training, stage, None, Watch(self, fold.apart), self.steps)
+            yield from self._fit(network, fold, stage, None, Watch(self, fold.apart), self.steps)
             network = step_back(self._origin, network, self.share)
             judged += yield from self.judge_labels(network, fold.apart)
         return judged
@@ -137,15 +144,20 @@ class Trial:
     def _fit(
         self,
         network: UNet,
-        labels: Sequence[Label],
+        fold: Fold,
         stage: str,
         checkpoint: Checkpoint | None,
         watch: "Watch | None",
         steps: int | None = None,
     ) -> Events:
-        """Train on labels until the loss no longer falls, or for so many steps exactly."""
+        """Train on a fold's labels until the loss no longer falls, or for so many steps exactly.
+
+        Of a patient who is kept apart nothing is learned, labelled or not.
+        """
         job, memory = self._unfinished.job, self._unfinished.memory
-        slices = take_slices(self._unfinished.labelled, choose_rows(job.labels, labels))
+        if keeps_apart(fold, job.study):
+            memory = Memory(memory.phantoms)
+        slices = take_slices(self._unfinished.labelled, choose_rows(job.labels, fold.training))
         size = choose_view(self._model.card.preprocessing.size)
         material = Material(slices, size, memory.rehearsal, memory.unlabelled)
         plateau = Plateau(checkpoint.notes if checkpoint else {})

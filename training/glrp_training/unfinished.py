@@ -16,8 +16,8 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
+from glrp_napari.comparison import SettledPhases
 from glrp_napari.library import Label
-from glrp_napari.messages import PhaseSlices
 from glrp_napari.models import Model, Settings
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
@@ -56,7 +56,7 @@ class Job(Settings):
     study: str | None = None
     outside: dict[int, tuple[int, ...]] = Field(default={})
     settings: FinetuneSettings = FinetuneSettings()
-    phases: dict[str, tuple[PhaseSlices, PhaseSlices]] = Field(default={})
+    phases: SettledPhases = Field(default={})
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,12 @@ def store_unfinished(
     if labels is not None:
         folder.mkdir(parents=True)
         labels.rename(folder / LABELS)
-    slices = {"labelled": labelled, "rehearsal": memory.rehearsal, "agreed": memory.agreed}
+    slices = {
+        "labelled": labelled,
+        "phantoms": memory.phantoms,
+        "answers": memory.answers,
+        "agreed": memory.agreed,
+    }
     tensors = {f"{name}.{field}": t for name, s in slices.items() if s for field, t in _name_tensors(s).items()}
     if memory.unlabelled is not None:
         tensors["unlabelled"] = memory.unlabelled
@@ -127,15 +132,19 @@ def load_unfinished(models: Path, base: Model) -> Unfinished:
     if job is None:
         raise UnfinishedError(f"{folder}: found no interrupted fine-tuning, expected {UNFINISHED_JOB} in it")
     if job.base_sha256 != base.card.weights_sha256:
-        raise UnfinishedError(f"{folder}: found a fine-tuning of {job.base}, expected one of {base.card.name}")
+        again = f"choose {job.base} under Segment and resume then"
+        if job.base == base.card.name:
+            again = "its weights were replaced since, so discard the fine-tuning and begin anew"
+        raise UnfinishedError(f"{folder}: found a fine-tuning of {job.base}, expected one of {base.card.name}: {again}")
     arrays = load_entry(folder / "slices.safetensors")
     if arrays is None:
         raise UnfinishedError(f"{folder}: found damaged slices, expected those of the job; begin anew")
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    rehearsal, labelled = _take(tensors, "rehearsal"), _take(tensors, "labelled")
-    if rehearsal is None or labelled is None:
-        raise UnfinishedError(f"{folder}: found {sorted(tensors)}, expected labelled and rehearsal slices; begin anew")
-    return Unfinished(folder, job, labelled, Memory(rehearsal, tensors.get("unlabelled"), _take(tensors, "agreed")))
+    phantoms, labelled = _take(tensors, "phantoms"), _take(tensors, "labelled")
+    if phantoms is None or labelled is None:
+        raise UnfinishedError(f"{folder}: found {sorted(tensors)}, expected labelled slices and phantoms; begin anew")
+    memory = Memory(phantoms, _take(tensors, "answers"), tensors.get("unlabelled"), _take(tensors, "agreed"))
+    return Unfinished(folder, job, labelled, memory)
 
 
 def load_job(models: Path) -> Job | None:
