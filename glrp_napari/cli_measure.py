@@ -1,19 +1,20 @@
 """The command that measures a mask: `glrp measure`; and what it shares with `glrp segment`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from glrp_napari.cine import Cine, Mask
+from glrp_napari.cine import Cine, Mask, hash_study
 from glrp_napari.decisions import Reading
 from glrp_napari.export import export_numbers, export_report, export_seg
 from glrp_napari.measure import Phases
 from glrp_napari.norms import Sex
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import parse_label_map, read_mask
-from glrp_napari.report import Origin, StudyReport, report_study
+from glrp_napari.report import Origin, StudyReport, load_report, report_study
 from glrp_napari.writing.folders import check_folder
 
 console = Console()
@@ -39,6 +40,7 @@ def measure(
     sex: Annotated[Sex | None, typer.Option(help="For the normal ranges.")] = None,
     age: Annotated[float | None, typer.Option(min=0, help="Years, for the normal ranges.")] = None,
     heart_rate: Annotated[float | None, typer.Option(min=1, help="Beats a minute, in place of the file's.")] = None,
+    earlier: Annotated[Path | None, typer.Option(help="A report (JSON) whose decisions and origin hold here.")] = None,
     report: Report = False,
     dicom_seg: DicomSeg = False,
     patient: Patient = False,
@@ -49,10 +51,10 @@ def measure(
     check_folder(out)
     cine = read_cine(study, series)
     labels = read_mask(mask, cine, parse_label_map(label_map))
-    reading = Reading(
-        phases=Phases(ed, es), height_cm=height, weight_kg=weight, sex=sex, age_years=age, heart_rate_bpm=heart_rate
-    )
-    found = report_study(cine, labels, Origin(), reading=reading)
+    before = load_report(earlier, hash_study(cine)) if earlier else None
+    typed = {"height_cm": height, "weight_kg": weight, "sex": sex, "age_years": age, "heart_rate_bpm": heart_rate}
+    reading = decide(before.reading if before else Reading(), Phases(ed, es), typed)
+    found = report_study(cine, labels, before.origin if before else Origin(), reading=reading)
     export_numbers(out / found.study, found)
     if dicom_seg:
         save_seg(out, found, cine, labels)
@@ -63,6 +65,13 @@ def measure(
     for sentence in found.measurements.missing:
         console.print(f"[yellow]{sentence}", soft_wrap=True)
     console.print(f"{out / found.study}.json, {out / found.study}.csv", soft_wrap=True)
+
+
+def decide(earlier: Reading, phases: Phases, typed: Mapping[str, object]) -> Reading:
+    """The decisions of an earlier reading, but for what is given anew (not None)."""
+    settled = Phases(*(old if new is None else new for old, new in zip(earlier.phases, phases, strict=True)))
+    given = {name: value for name, value in typed.items() if value is not None}
+    return Reading(**(dict(earlier) | {"phases": settled} | given))
 
 
 def print_body(report: StudyReport) -> None:

@@ -48,6 +48,11 @@ class StudyReport(Origin):
     warnings: tuple[str, ...] = ()
 
     @property
+    def origin(self) -> Origin:
+        """Who drew the mask."""
+        return Origin(**{name: getattr(self, name) for name in Origin.model_fields})
+
+    @property
     def function(self) -> Function:
         """The heart's function among the measurements."""
         return self.measurements.function
@@ -61,6 +66,17 @@ def check_replaceable(path: Path) -> None:
         StudyReport.model_validate_json(path.read_bytes())
     except ValidationError:
         raise ValueError(f"{path}: found another program's file, expected none or a report of ours") from None
+
+
+def load_report(path: Path, study_sha256: str) -> StudyReport:
+    """An earlier report of a study. Raises ValueError for a file that is none, or that is of another study; OSError."""
+    try:
+        report = StudyReport.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path}: found {error.errors()[0]['msg']}, expected a report (<study>.json)") from None
+    if report.study_sha256 != study_sha256:
+        raise ValueError(f"{path}: found the report of another study, {report.study}, expected one of this")
+    return report
 
 
 def report_study(

@@ -3,27 +3,31 @@
 import csv
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from typer.testing import CliRunner
 
 from glrp_napari import export
 from glrp_napari.assessment import measure_reading
 from glrp_napari.cine import Cine, Mask
-from glrp_napari.cli import label, segment_command
+from glrp_napari.cli import app, label, segment_command
 from glrp_napari.cli_measure import measure, save_report, save_seg
 from glrp_napari.decisions import Reading
 from glrp_napari.drawing import pages
 from glrp_napari.library import Protocol
+from glrp_napari.measure import Phases
 from glrp_napari.norms import Sex
 from glrp_napari.phantom import Anatomy, Phantom, make_phantom
 from glrp_napari.reading import ReadError, read_cine
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.reading.patient import read_patient
-from glrp_napari.report import Origin, StudyReport, report_study
+from glrp_napari.report import Origin, StudyReport, report_study, write_report
+from glrp_napari.segments import Insertions
 from glrp_napari.table import describe_columns, summarise
 from glrp_napari.writing.masks import write_images, write_mask
 from glrp_napari.writing.pdf import write_pdf
@@ -64,6 +68,41 @@ def test_measure_writes_json_table_and_pages(phantom: Phantom, tmp_path: Path) -
     assert row["lv_ef_percent_normal"] in ("below", "within", "above")
     assert (out / "heart_report.pdf").read_bytes().startswith(b"%PDF")
     assert {path.name for path in out.iterdir()} == {"heart.json", "heart.csv", "heart_report.pdf"}
+
+
+def test_an_earlier_report_s_decisions_and_origin_hold_but_for_what_is_typed(phantom: Phantom, tmp_path: Path) -> None:
+    """What was dragged in the window comes to the command line: base and apex, insertion points, phases, the model."""
+    write_images(tmp_path / "heart.nii.gz", phantom.cine.images, phantom.cine)
+    write_mask(tmp_path / "mask.nii.gz", phantom.mask, phantom.cine)
+    cine = read_cine(tmp_path / "heart.nii.gz")
+    points = Insertions(anterior_deg=-100, inferior_deg=90)
+    decided = Reading(
+        phases=Phases(0, 3), lv_slices={0: (1, 3), 4: (2, 3)}, insertions={0: points, 4: points}, height_cm=180
+    )
+    origin = Origin(model="my-labels-2", by_person=7, protocol=Protocol(papillaries="wall"))
+    write_report(tmp_path / "earlier.json", report_study(cine, phantom.mask, origin, reading=decided))
+    out, paths = tmp_path / "out", (tmp_path / "heart.nii.gz", tmp_path / "mask.nii.gz")
+    measure(*paths, out, es=4, weight=80, earlier=tmp_path / "earlier.json")
+    told = StudyReport.model_validate_json((out / "heart.json").read_text())
+    assert told.origin == origin
+    assert told.reading == decided.model_copy(update={"phases": Phases(0, 4), "weight_kg": 80})
+    assert told.measurements == measure_reading(cine, phantom.mask, told.reading)
+    assert told.measurements.extents[4].lv == (2, 3)
+
+    other = replace(cine, images=cine.images + 1)
+    write_report(tmp_path / "other.json", report_study(other, phantom.mask, origin))
+    with pytest.raises(ValueError, match="the report of another study"):
+        measure(*paths, out, earlier=tmp_path / "other.json")
+    (tmp_path / "notes.json").write_text("{}")
+    with pytest.raises(ValueError, match="expected a report"):
+        measure(*paths, out, earlier=tmp_path / "notes.json")
+
+
+@pytest.mark.parametrize("option", ["--heart-rate", "--height", "--age", "--ed"])
+def test_numbers_that_cannot_be_are_refused_by_their_option(option: str) -> None:
+    outcome = CliRunner().invoke(app, ["measure", "study", "mask", "--out", "out", option, "-3"])
+    assert outcome.exit_code == 2
+    assert option in outcome.output
 
 
 def test_every_column_stands_in_the_dictionary() -> None:
