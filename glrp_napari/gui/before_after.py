@@ -65,6 +65,10 @@ class PictureLabel(QLabel):
         """Qt's question for the size."""
         return QSize(self._side, self._side)
 
+    def minimumSizeHint(self) -> QSize:
+        """Qt's question for the least size, which else is the picture's: then it would grow with each one."""
+        return QSize(0, self._side // 2)
+
     def resizeEvent(self, event: object) -> None:
         """Qt: the room changed."""
         self._fit()
