@@ -1,5 +1,7 @@
 """Accepting slices as labels, and taking labels out again: what changes in the open study and in the library."""
 
+from functools import partial
+
 from qtpy.QtCore import QObject, Signal
 
 from glrp_napari.gui.workplace import Workplace
@@ -33,13 +35,10 @@ class Labelling(QObject):
             place.tell(error)
             place.changed.emit()
 
-        phases, reader = study.settle_phases(), place.now.reader
-
-        def store() -> tuple[Label, ...]:
-            keep_phases(folder, phases)
-            return accept_slices(folder, loaded.cine, accepted, model, loaded.hash, reader)
-
+        store = partial(accept_slices, folder, loaded.cine, accepted, model, loaded.hash, place.now.reader)
         place.writers.run(store, self._on_accepted, give_up)
+        keep = partial(keep_phases, folder, study.settle_phases())  # apart: no label is lost with it
+        place.writers.run(keep, lambda _none: None, place.tell)
 
     def remove(self, label: Label) -> None:
         """Take a label out of the library."""

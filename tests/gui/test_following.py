@@ -243,3 +243,4 @@ def test_the_light_follows_the_base_that_the_reader_sets(study: Window) -> None:
     study.wait(lambda: not is_named(), 15)
     study.press(Qt.Key.Key_Z, CTRL)
     study.wait(is_named, 15)
+    assert is_named()

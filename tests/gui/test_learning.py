@@ -343,6 +343,7 @@ def test_left_running_and_failed_later_it_is_told_and_can_be_resumed(tmp_path: P
     window = make_window(tmp_path)
     window.wait(lambda: "the disk is full" in get_notice(window))
     window.wait(lambda: window.dock.learn.resume.isVisibleTo(window.dock))
+    assert window.dock.learn.interrupted.isVisibleTo(window.dock)
     close_window(window)
 
 
@@ -390,6 +391,7 @@ def test_an_open_window_tells_a_failure_that_is_written_after_the_work_has_ended
     window.wait(lambda: not place.now.background)
     leave_word(tmp_path, Failed(reason="no luck"))
     window.wait(lambda: "no luck" in get_notice(window))
+    assert place.now.model == "base"
     close_window(window)
 
 

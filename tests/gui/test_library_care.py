@@ -292,6 +292,7 @@ def test_labels_with_nothing_odd_train_at_once(library: Window, cine: Cine) -> N
     library.click(library.dock.learn.button)
     library.settle()
     library.wait(lambda: bool(library.dock.workplace.now.candidate))
+    assert not library.dock.learn.findings.isVisibleTo(library.dock)
 
 
 def test_a_removed_label_s_slice_can_be_accepted_again(library: Window, cine: Cine) -> None:

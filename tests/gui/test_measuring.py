@@ -13,7 +13,8 @@ from glrp_napari.gui.measure_words import describe_rates, describe_sources
 from glrp_napari.gui.playback import find_part
 from glrp_napari.gui.slice_range import SliceRange, describe_slices, find_ends, find_slices
 from glrp_napari.gui.words import describe_finetune
-from glrp_napari.library.phases import load_phases
+from glrp_napari.library import list_labels
+from glrp_napari.library.phases import PHASES, load_phases
 from glrp_napari.measure import Phases, measure_function
 from glrp_napari.norms import Sex
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -527,3 +528,15 @@ def test_a_typed_heart_rate_is_part_of_the_reading(beating: Window) -> None:
     beating.dock.workplace.set_heart_rate(75)
     beating.dock.correcting.do("undo")
     assert (study.reading.height_cm, study.reading.heart_rate_bpm) == (None, 75)
+
+
+def test_a_damaged_file_of_phases_keeps_no_slice_from_being_accepted(beating: Window) -> None:
+    folder = beating.dock.workplace.now.session.labels
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PHASES).write_text("[]")
+    beating.go(4, 2)
+    beating.press(Qt.Key.Key_K)
+    beating.settle()
+    assert (4, 2) in {(label.frame, label.slice) for label in list_labels(folder)}
+    assert PHASES in beating.dock._notice_text.text()
+    (folder / PHASES).unlink()
