@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from glrp_training.evaluate import Score, score_cine, summarise
 from glrp_training.score import make_cases, score_cases
-from PIL import Image, ImageDraw
+from glrp_training.sunnybrook import measure_lv, read_contours
 
-from glrp_napari.cine import Structure
 from glrp_napari.device import choose_placement
 from glrp_napari.models import DEFAULT_MODEL, find_model
+from glrp_napari.progress import collect
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
 from glrp_napari.segment import FrameResult, Segmenter, open_model, segment
@@ -70,33 +70,5 @@ def test_it_segments_a_whole_acdc_cine(segmenter: Segmenter, data_dir: Path) -> 
 def test_it_finds_the_lv_of_a_dicom_cine(segmenter: Segmenter, data_dir: Path, name: str) -> None:
     """Against the readers' endocardial contours, frame by frame where there are some."""
     cine = read_cine(data_dir / "sunnybrook" / name / "dicom")
-    truth = read_contours(data_dir / "sunnybrook" / name, cine.images.shape)
-    frames = [t for t in range(len(truth)) if truth[t].any()]
-    overlap = total = 0
-    for event in segment(cine.images, cine.geometry, segmenter, frames):
-        if isinstance(event, FrameResult):
-            drawn = truth[event.frame].any((1, 2))
-            lv = event.mask[drawn] == Structure.LV
-            overlap += int((lv & truth[event.frame][drawn]).sum())
-            total += int(lv.sum()) + int(truth[event.frame][drawn].sum())
-    assert 2 * overlap / total >= 0.85
-
-
-def read_contours(study: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """LV endocardium (T, Z, Y, X) from the polygons of the files whose place the cine's own order gives."""
-    pydicom = pytest.importorskip("pydicom")
-    headers = {int(f.stem): pydicom.dcmread(f, stop_before_pixels=True) for f in (study / "dicom").glob("*.dcm")}
-    normal = np.cross(*np.reshape([float(v) for v in next(iter(headers.values())).ImageOrientationPatient], (2, 3)))
-    heights = {
-        n: round(float(np.dot([float(v) for v in h.ImagePositionPatient], normal)), 2) for n, h in headers.items()
-    }
-    levels = sorted(set(heights.values()))
-    truth = np.zeros(shape, bool)
-    for contour in (study / "contours" / "i-contours").glob("*.txt"):
-        number = int(contour.name.split("-")[2])
-        beside = sorted((float(headers[n].TriggerTime), n) for n in headers if heights[n] == heights[number])
-        t = [n for _, n in beside].index(number)
-        picture = Image.new("L", (shape[3], shape[2]))
-        ImageDraw.Draw(picture).polygon([tuple(p) for p in np.loadtxt(contour)], fill=1)
-        truth[t, levels.index(heights[number])] = np.array(picture) > 0
-    return truth
+    cavity = read_contours(data_dir / "sunnybrook" / name, cine.images.shape, "i")
+    assert collect(measure_lv(segmenter, cine, cavity)) >= 0.85

@@ -1,10 +1,11 @@
-"""When a training on a few labels has learned them: its smoothed loss no longer falls. Pure."""
+"""When a training on a few labels has learned them: its loss no longer falls from one stretch to the next. Pure."""
 
 from collections.abc import MutableMapping
 
-SMOOTHING = 0.9
+STRETCH = 40
+"""Steps over which the loss is averaged. A single step's says little: of six slices, each turned and shifted anew, one
+that is easy by chance looks like the best there will ever be."""
 LEAST_FALL = 0.01
-PATIENCE = 40
 
 
 class Plateau:
@@ -14,9 +15,13 @@ class Plateau:
         self._notes = notes
 
     def has_come(self, step: int, loss: float) -> bool:
-        """Whether the loss after `step`, smoothed over some ten steps, fell by no hundredth for `PATIENCE` steps."""
+        """Whether the mean loss of the stretch that ends with `step` (from 1 on) is not a hundredth below that of the
+        stretch before.
+        """
         notes = self._notes
-        smooth = notes["smooth"] = SMOOTHING * notes.get("smooth", loss) + (1 - SMOOTHING) * loss
-        if smooth < (1 - LEAST_FALL) * notes.get("lowest", float("inf")):
-            notes["lowest"], notes["at"] = smooth, float(step)
-        return step - notes["at"] >= PATIENCE
+        notes["sum"] = notes.get("sum", 0.0) + loss
+        if step % STRETCH:
+            return False
+        mean, before = notes.pop("sum") / STRETCH, notes.get("before", float("inf"))
+        notes["before"] = mean
+        return mean > (1 - LEAST_FALL) * before

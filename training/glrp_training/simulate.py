@@ -105,7 +105,7 @@ def simulate(
         chosen = [(t, z) for j, t, z in places if j == i]
         yield from store_corrections(library, patient, chosen, segmenter, base.card.name)
     study = store_study(work / "study.npy", moved[places[0][0]])
-    done = yield from _pass_on(adapt(library, base, work / "models", f"{domain}-{len(places)}", placement, study))
+    done = yield from pass_on(adapt(library, base, work / "models", f"{domain}-{len(places)}", placement, study))
     tuned = find_model(str(done.model))
     shifted = [move(target, DOMAINS[domain]) for target in targets]
     dice = Dice(
@@ -169,7 +169,7 @@ def score_patients(model: Segmenter, patients: Sequence[Case]) -> Generator[Noti
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
-def _pass_on(events: Iterable[Event]) -> Generator[Event, None, FinetuneDone]:
+def pass_on(events: Iterable[Event]) -> Generator[Event, None, FinetuneDone]:
     """A fine-tuning's events, the last of which is returned too."""
     done = None
     for event in events:
