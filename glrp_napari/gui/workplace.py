@@ -172,7 +172,8 @@ class Workplace(QObject):
             study, self.study = self.study, None
             if self.now.job == "segment":
                 self.jobs.cancel()
-            for layer in (study.mask, study.uncertainty, study.image):
-                if layer in self.viewer.layers:
-                    self.viewer.layers.remove(layer)
+            with self.viewer.layers.batched_update():  # napari collects garbage after each layer, or after a batch
+                for layer in (study.mask, study.uncertainty, study.image):
+                    if layer in self.viewer.layers:
+                        self.viewer.layers.remove(layer)
         self.update(draft_from="")
