@@ -78,6 +78,7 @@ class Drafting(QObject):
             self.touch()
             self._write(study, closed=False, after=partial(self._found.discard, offered))
             self._offer_next(study)
+            self._workplace.survey_library()
 
     def discard(self) -> None:
         """Throw the offered draft away."""

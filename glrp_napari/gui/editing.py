@@ -18,7 +18,7 @@ from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_function
-from glrp_napari.library import Accepted, State
+from glrp_napari.library import Accepted, Label, State
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.slice_states import BY_PERSON, PENDING, SliceState
 from glrp_napari.suggest import Segmented
@@ -36,6 +36,15 @@ class Run:
     model: str
     crf: bool = False
     device: str = ""
+
+
+Identity = tuple[str, str | int]
+"""A label as far as the map shows it: its state and its mask."""
+
+
+def identify(label: Label) -> Identity:
+    """What tells a label from another of its place: a counter does not, from one library to the next."""
+    return label.state, label.mask_sha256 or label.counter
 
 
 class OpenStudy:
@@ -56,6 +65,8 @@ class OpenStudy:
         self.segmented_by: str | None = None
         self.runs: dict[int, Run] = {}
         """By frame, what segmented it last; without those that no run wrote to."""
+        self.stored: dict[Place, Identity] = {}
+        """What the library is known to hold of this study (see `matching`)."""
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
         self.measured: Measurements | None = None
@@ -146,6 +157,7 @@ class OpenStudy:
         slices = {place: draft.mask[place] for place in np.ndindex(*self.states.shape)}
         self.history.write(slices, SliceState.EDITED, draft.reading)
         self.states[:] = draft.states
+        self.stored = {}
         self._take_decisions(draft)
 
     def resume(self, draft: Draft) -> None:
@@ -204,6 +216,12 @@ class OpenStudy:
         before = {SliceState.CORRECTED: SliceState.EDITED, SliceState.ACCEPTED: SliceState.PREDICTED}
         state = SliceState(self.states[place])
         self.states[place] = before.get(state, state)
+
+    def take_back(self, before: Mapping[Place, int], accepted: Mapping[Place, int]) -> None:
+        """Slices were not stored: they are what they were `before`, where they still are as they were `accepted`."""
+        for place, state in before.items():
+            if self.states[place] == accepted[place]:  # else it was drawn on meanwhile
+                self.states[place] = state
 
     def acceptable(self, whole_frame: bool) -> list[Place]:
         """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""

@@ -67,6 +67,10 @@ class EditHistory:
         packed = self._predicted.get(place)
         return None if packed is None else unpack(packed, self.layer.data.shape[2:])
 
+    def find_drawn(self) -> set[Place]:
+        """The slices on which a stroke is being drawn."""
+        return {place for atom in self.layer._staged_history for place in find_places(atom)}
+
     def find_replaced(self) -> dict[Place, NDArray[np.uint8]]:
         """The slices (Y, X) that the last run changed, as they were before it; none where all of them were empty."""
         replaced = {place: before for place, before, _after in self._last_run}
@@ -163,7 +167,7 @@ class EditHistory:
         """Add a run's slices to its step, except those in `keep` and those of a stroke that is being drawn."""
         if self._run is None:
             raise RuntimeError("a run's slices arrived outside a run")
-        kept = set(keep) | self._being_drawn()
+        kept = set(keep) | self.find_drawn()
         atoms, before = self._put({p: s for p, s in slices.items() if p not in kept}, SliceState.PREDICTED)
         self._run += atoms
         step = next((i for i, item in enumerate(self.layer._undo_history) if item is self._run), None)
@@ -216,9 +220,6 @@ class EditHistory:
     def _forget_future(self) -> None:
         self.layer._redo_history.clear()
         self._future.clear()
-
-    def _being_drawn(self) -> set[Place]:
-        return {place for atom in self.layer._staged_history for place in find_places(atom)}
 
     def _on_paint(self, event: Any) -> None:
         if self._ours:

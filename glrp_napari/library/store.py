@@ -6,6 +6,7 @@ somebody else writes: see `lock`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import numpy as np
 
 from glrp_napari.cine import Cine, Mask, Source, hash_study
 from glrp_napari.hashing import hash_file
-from glrp_napari.library.label_files import KINDS, find_file, remove_files
+from glrp_napari.library.label_files import KINDS, find_file, load_mask, remove_files
 from glrp_napari.library.protocol import Protocol, load_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
 from glrp_napari.library.record_text import LibraryError
+from glrp_napari.reading import ReadError
 from glrp_napari.reading.studies import hash_patient
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_images, write_mask
@@ -70,10 +72,13 @@ def accept_slice(
     """Store one slice as a label, replacing an earlier one of the same place.
 
     `mask` is the slice's labels (Y, X); `study` is the cine's hash where the caller has it already. Raises
-    LibraryError for a mask of another shape.
+    LibraryError for a mask of another shape, and for one to be `accepted` in place of a corrected label.
     """
     slices = [Accepted(frame, slice_index, state, mask)]
-    return accept_slices(folder, cine, slices, model, study)[0]
+    stored = accept_slices(folder, cine, slices, model, study)
+    if not stored:
+        raise LibraryError(f"{folder}: found a corrected label of slice {slice_index} of frame {frame}, expected none")
+    return stored[0]
 
 
 def accept_slices(
@@ -86,8 +91,9 @@ def accept_slices(
 ) -> tuple[Label, ...]:
     """Store slices of one cine as labels in the order given, with the library's protocol and the reader's name `who`.
 
-    The library is read once, however many they are. As `accept_slice` otherwise: raises LibraryError for a mask of
-    another shape, and for a library with damaged or newer records, before anything is written.
+    The library is read once, however many they are. A slice `accepted` as a model left it never replaces a corrected
+    label, which stays; returned are those that were stored. As `accept_slice` otherwise: raises LibraryError for a mask
+    of another shape, and for a library with damaged or newer records, before anything is written.
     """
     for one in slices:
         _check_shape(folder, cine, one)
@@ -96,13 +102,15 @@ def accept_slices(
     protocol, study = load_protocol(folder), study or hash_study(cine)
     folder.mkdir(parents=True, exist_ok=True)
     places = {label.stem: label for label in known}
-    stored = []
-    for number, one in enumerate(slices, counter + 1):
-        label = _describe(cine, one, number, study).model_copy(
+    stored: list[Label] = []
+    for one in slices:
+        label = _describe(cine, one, counter + 1 + len(stored), study).model_copy(
             update={"model": model, "who": who, "protocol": protocol}
         )
-        stored.append(_store(folder, cine, label, one, places.get(label.stem)))
-        places[label.stem] = stored[-1]
+        replaced = places.get(label.stem)
+        if replaced is None or (one.state, replaced.state) != ("accepted", "corrected"):
+            stored.append(_store(folder, cine, label, one, replaced))
+            places[label.stem] = stored[-1]
     return tuple(stored)
 
 
@@ -172,12 +180,19 @@ def adopt_protocol(folder: Path, protocol: Protocol) -> int:
     return len(without)
 
 
+def load_masks(folder: Path, cine: Cine, labels: Sequence[Label]) -> dict[tuple[int, int], Mask]:
+    """The masks (Y, X) of labels of this cine by frame and slice; one that cannot be read, or is gone, is left out."""
+    masks: dict[tuple[int, int], Mask] = {}
+    for label in labels:
+        with suppress(LibraryError, ReadError, OSError):
+            masks[label.frame, label.slice] = load_mask(folder, label, _cut_as_labelled(cine, label))
+    return masks
+
+
 def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
     """Write the missing images of labels again from their study, whose hash the caller has compared."""
     for label in labels:
-        one_slice = cut_slice(cine, label.frame, label.slice)
-        if label.geometry is not None:  # the study may have come in another format meanwhile
-            one_slice = replace(one_slice, geometry=label.geometry)
+        one_slice = _cut_as_labelled(cine, label)
         path = find_file(folder, label, "image")
         write_images(path, one_slice.images, one_slice)
         if label.image_sha256 is not None:
@@ -209,6 +224,12 @@ def cut_slice(cine: Cine, frame: int, slice_index: int) -> Cine:
         geometry=geometry.model_copy(update={"origin_mm": origin}),
         source=Source(name=cine.source.name),
     )
+
+
+def _cut_as_labelled(cine: Cine, label: Label) -> Cine:
+    """A label's slice of its study, which may have come in another format meanwhile, on the label's grid."""
+    one_slice = cut_slice(cine, label.frame, label.slice)
+    return one_slice if label.geometry is None else replace(one_slice, geometry=label.geometry)
 
 
 def save_record(folder: Path, label: Label) -> None:

@@ -4,11 +4,12 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from glrp_napari.cine import Cine
-from glrp_napari.gui import asking
+from glrp_napari.gui import asking, labelling
 from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
@@ -311,6 +312,119 @@ def test_a_removed_label_s_slice_can_be_accepted_again(library: Window, cine: Ci
     library.press(Qt.Key.Key_K)
     library.settle()
     assert [label.state for label in place.now.labels] == ["accepted"]
+
+
+def segment(window: Window, value: int = 1) -> None:
+    window.study.history.begin_run()
+    for t in range(len(window.study.states)):
+        window.study.apply_frame(t, np.full(window.study.mask.data.shape[1:], value, np.uint8), False)
+    window.study.history.end_run()
+
+
+def test_labels_that_the_map_does_not_know_are_shown_and_accepting_the_frame_leaves_them(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    """One is there when the study is opened, one comes with an import; one lies where the reader has drawn."""
+    kept = accept_slice(folder(library), cine, ring(), 0, 2, "corrected")
+    study = library.open(cine)
+    assert study.states[0, 2] == SliceState.CORRECTED
+    assert np.array_equal(study.mask.data[0, 2], ring())
+    segment(library)
+    study.mask.paint((0, 4, 9, 9), 3)
+    for z in (1, 4):
+        accept_slice(tmp_path / "source", cine, ring(), 0, z, "corrected")
+    library.dock.library.transferring.import_folder(tmp_path / "source")
+    library.settle()
+    states = [SliceState(state) for state in study.states[0]]
+    assert states == [1, SliceState.CORRECTED, SliceState.CORRECTED, 1, SliceState.EDITED]
+    assert np.array_equal(study.mask.data[0, 1], ring())
+    assert not np.array_equal(study.mask.data[0, 4], ring()), "the reader's drawing stays"
+    library.go(0, 2)
+    library.dock.correcting.do("accept_frame")
+    library.settle()
+    labels = {label.slice: label for label in list_labels(folder(library))}
+    assert [labels[z].state for z in range(5)] == ["accepted", "corrected", "corrected", "accepted", "corrected"]
+    assert labels[2] == kept
+    for _ in range(2):
+        library.dock.correcting.do("undo")
+    assert (study.mask.data[0, 1] == 1).all(), "what was shown is a step to take back"
+
+
+def test_a_corrected_label_is_not_replaced_by_the_model_s_answer_that_undo_brought_back(
+    library: Window, cine: Cine
+) -> None:
+    study = library.open(cine)
+    segment(library)
+    study.mask.paint((0, 2, 9, 9), 3)
+    library.go(0, 2)
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    (kept,) = list_labels(folder(library))
+    library.dock.correcting.do("undo")
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    assert list_labels(folder(library)) == (kept,)
+    assert "a corrected label of this slice, which stays" in library.dock._notice_text.text()
+    assert study.states[0, 2] == SliceState.PREDICTED
+
+
+def test_a_label_removed_while_its_study_was_closed_can_be_accepted_again(library: Window, cine: Cine) -> None:
+    library.open(cine)
+    accept(library)
+    library.dock.workplace.close_study()
+    library.dock.learn.remove_wanted.emit(list_labels(folder(library))[0])
+    library.settle()
+    study = library.open(cine)
+    assert study.states[0, 2] == SliceState.EDITED
+    library.go(0, 2)
+    assert library.dock.correct.accept_slice.isEnabled()
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    assert len(list_labels(folder(library))) == 1
+
+
+def test_in_another_session_folder_the_map_shows_the_labels_of_that_one(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    accept_slice(tmp_path / "other" / "labels", cine, ring(), 1, 1, "accepted")
+    study = library.open(cine)
+    accept(library)
+    library.dock.workplace.change_session(tmp_path / "other")
+    library.settle()
+    assert [study.states[where] for where in ((0, 2), (1, 1))] == [SliceState.EDITED, SliceState.ACCEPTED]
+
+
+def test_undo_brings_back_no_label_that_was_removed_meanwhile(library: Window, cine: Cine) -> None:
+    study = library.open(cine)
+    accept(library)
+    study.mask.paint((0, 2, 20, 20), 1)
+    library.dock.learn.remove_wanted.emit(list_labels(folder(library))[0])
+    library.settle()
+    library.dock.correcting.do("undo")
+    assert study.states[0, 2] == SliceState.EDITED
+
+
+def test_fault_4_a_label_that_could_not_be_stored_undoes_nothing_that_was_drawn_meanwhile(
+    library: Window, cine: Cine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, stop = library.open(cine), Event()
+
+    def fail(*_arguments: object) -> None:
+        stop.wait(60)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(labelling, "accept_slices", fail)
+    segment(library)
+    for z in (2, 3):
+        library.go(0, z)
+        library.press(Qt.Key.Key_K)
+    study.mask.paint((0, 2, 9, 9), 3)
+    stop.set()
+    library.settle()
+    assert "No space left" in library.dock._notice_text.text()
+    assert [study.states[0, z] for z in (2, 3)] == [SliceState.EDITED, SliceState.PREDICTED]
+    segment(library, 2)
+    assert [study.mask.data[0, z, 9, 9] for z in (2, 3)] == [3, 2]
 
 
 def test_undo_across_an_accept_says_that_the_label_stays(library: Window, cine: Cine) -> None:

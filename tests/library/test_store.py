@@ -212,11 +212,22 @@ def test_the_model_s_answer_is_kept_beside_the_correction(coded_cine: Cine, tmp_
     np.testing.assert_array_equal(load_before(tmp_path, corrected), before)
     np.testing.assert_array_equal(load_slice(tmp_path, corrected)[1], mask)
     assert load_before(tmp_path, accepted) is None
-    again = accept_slice(tmp_path, coded_cine, mask, 0, 0, "accepted")
+    again = accept_slice(tmp_path, coded_cine, mask, 0, 0, "corrected")
     assert load_before(tmp_path, again) is None
     remove_label(tmp_path, again)
     remove_label(tmp_path, accepted)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_s_answer_as_it_was_never_replaces_a_corrected_label(coded_cine: Cine, tmp_path: Path) -> None:
+    mask, other = paint(coded_cine), np.zeros_like(paint(coded_cine))
+    kept, first = (accept_slice(tmp_path, coded_cine, mask, 0, z, ("corrected", "accepted")[z]) for z in (0, 1))
+    (taken,) = accept_slices(tmp_path, coded_cine, [Accepted(0, z, "accepted", other) for z in (0, 1)])
+    assert (taken.slice, taken.counter) == (1, first.counter + 1)
+    assert list_labels(tmp_path) == (kept, taken)
+    np.testing.assert_array_equal(load_slice(tmp_path, kept)[1], mask)
+    with pytest.raises(LibraryError, match="found a corrected label of slice 0 of frame 0"):
+        accept_slice(tmp_path, coded_cine, other, 0, 0, "accepted")
 
 
 def test_a_model_s_answer_of_another_shape_is_refused(coded_cine: Cine, tmp_path: Path) -> None:
@@ -235,7 +246,7 @@ def test_a_record_of_format_1_still_reads(coded_cine: Cine, tmp_path: Path) -> N
     (found,) = list_labels(tmp_path)
     assert (found.format_version, found.who, found.protocol, load_before(tmp_path, found)) == (1, "", None, None)
     np.testing.assert_array_equal(load_slice(tmp_path, found)[1], paint(coded_cine))
-    new = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "accepted")
+    new = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
     assert (new.counter, len(list(tmp_path.iterdir()))) == (2, 3)
 
 
