@@ -9,7 +9,7 @@ from glrp_napari.gui.editing import OpenStudy, identify
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.matching import Matching
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.library import Label, accept_slices, remove_label
+from glrp_napari.library import Label, accept_slices, load_protocol, remove_label
 from glrp_napari.library.phases import keep_phases
 
 
@@ -52,6 +52,8 @@ class Labelling(QObject):
         place.writers.run(store, finish, give_up)
         keep = partial(keep_phases, folder, study.settle_phases())  # apart: no label is lost with it
         place.writers.run(keep, lambda _none: None, place.tell)
+        check = partial(load_protocol, folder)  # only to tell of a damaged one
+        place.writers.run(check, lambda _protocol: None, place.tell)
 
     def remove(self, label: Label) -> None:
         """Take a label out of the library."""

@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from glrp_napari.cine import Cine, Mask, Source, hash_study
 from glrp_napari.hashing import hash_file
 from glrp_napari.library.label_files import KINDS, find_file, load_mask, remove_files
-from glrp_napari.library.protocol import Protocol, load_protocol
+from glrp_napari.library.protocol import Protocol, find_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
 from glrp_napari.library.record_text import LibraryError
 from glrp_napari.reading import ReadError
@@ -88,9 +89,12 @@ def accept_slices(
     model: str | None = None,
     study: str | None = None,
     who: str = "",
+    drawn_here: bool = True,
 ) -> tuple[Label, ...]:
     """Store slices of one cine as labels in the order given, with the library's protocol and the reader's name `who`.
 
+    Masks that were not `drawn_here` follow nobody knows which conventions, and so does every label as long as the
+    library's are damaged (see `find_protocol`): such labels carry none.
     The library is read once, however many they are. A slice `accepted` as a model left it never replaces a corrected
     label, which stays; returned are those that were stored. As `accept_slice` otherwise: raises LibraryError for a mask
     of another shape, and for a library with damaged or newer records, before anything is written.
@@ -99,7 +103,7 @@ def accept_slices(
         _check_shape(folder, cine, one)
     known = list_writable(folder)
     counter = max((label.counter for label in known), default=0)
-    protocol, study = load_protocol(folder), study or hash_study(cine)
+    protocol, study = find_protocol(folder) if drawn_here else None, study or hash_study(cine)
     folder.mkdir(parents=True, exist_ok=True)
     places = {label.stem: label for label in known}
     stored: list[Label] = []
@@ -169,12 +173,13 @@ def mark_outside(folder: Path, study: str, outside: Mapping[int, Collection[int]
     return len(moved)
 
 
-def adopt_protocol(folder: Path, protocol: Protocol) -> int:
-    """Note conventions with the labels that were accepted before any were agreed; those of others stay as they are.
+def adopt_protocol(folder: Path, protocol: Protocol, stems: Collection[str] | None = None) -> int:
+    """Note conventions with the labels that carry none, or with those of these `stems`; those of others stay.
 
     Returns how many labels changed; raises as `list_writable`.
     """
-    without = [label for label in list_writable(folder) if label.protocol is None]
+    labels = (label for label in list_writable(folder) if stems is None or label.stem in stems)
+    without = [label for label in labels if label.protocol is None]
     for label in without:
         _change_record(folder, label, protocol=protocol)
     return len(without)
@@ -190,13 +195,20 @@ def load_masks(folder: Path, cine: Cine, labels: Sequence[Label]) -> dict[tuple[
 
 
 def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
-    """Write the missing images of labels again from their study, whose hash the caller has compared."""
+    """Write the missing images of labels again from their study, whose hash the caller has compared.
+
+    An image may differ from the one before, as where the study came in another format. It comes into its place last:
+    after a crash it is missing still, and beside a record that names another it would be taken for replaced.
+    """
     for label in labels:
         one_slice = _cut_as_labelled(cine, label)
         path = find_file(folder, label, "image")
-        write_images(path, one_slice.images, one_slice)
-        if label.image_sha256 is not None:
-            save_record(folder, label.model_copy(update={"image_sha256": hash_file(path)}))
+        with TemporaryDirectory(dir=folder, prefix=".glrp-") as temporary:
+            written = Path(temporary) / path.name
+            write_images(written, one_slice.images, one_slice)
+            if label.image_sha256 is not None:
+                save_record(folder, label.model_copy(update={"image_sha256": hash_file(written)}))
+            written.replace(path)
 
 
 def set_aside_damaged(folder: Path, damaged: Sequence[DamagedRecord]) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from glrp_napari.cine import Cine
 from glrp_napari.gui import asking, labelling
-from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol
+from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol, save_protocol
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
 from glrp_napari.lint import LabelFinding
@@ -48,7 +48,7 @@ def folder(window: Window) -> Path:
 
 def ring(side: int = 32, is_open: bool = False) -> np.ndarray:
     mask = np.zeros((side, side), np.uint8)
-    mask[8:24, 8:24], mask[12:20, 12:20] = 2, 3
+    mask[8:24, 8:24], mask[12:20, 12:20], mask[8:24, 1:6] = 2, 3, 1
     if is_open:
         mask[8:12, 12:20] = 0
     return mask
@@ -186,6 +186,24 @@ def test_labels_from_before_take_the_conventions_after_one_question(library: Win
         assert care.dialog is None, "all have conventions: nothing to ask"
 
 
+def test_damaged_conventions_keep_no_slice_from_being_accepted_and_are_asked_for_anew(
+    library: Window, cine: Cine
+) -> None:
+    care, path = library.dock.library, folder(library) / "protocol.json"
+    library.open(cine)
+    path.write_bytes(b"")
+    accept(library)
+    assert [label.protocol for label in list_labels(folder(library))] == [None]
+    assert library.dock._notice_text.text().startswith("protocol.json: found no JSON")
+    care.ask_protocol()
+    library.settle()
+    assert care.dialog.protocol == Protocol()
+    care.dialog.accept()
+    library.settle()
+    assert load_protocol(folder(library)) == Protocol()
+    care.dialog.reject()
+
+
 def test_case_81_an_export_says_what_it_left_out(
     library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +238,33 @@ def test_foreign_masks_are_imported_after_one_question(
     (label,) = list_labels(folder(library))
     assert (label.frame, label.slice, label.state) == (1, 2, "corrected")
     assert library.dock._notice_text.text() == "Imported 1 label."
+    assert library.dock.library.dialog is None, "no conventions, no question"
     assert not library.dock.learn.library.progress.isVisibleTo(library.dock)
+
+
+def test_imported_masks_take_the_conventions_only_where_the_reader_says_so(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    care, mask = library.dock.library, np.zeros(cine.images.shape, np.uint8)
+    before = accept_slice(folder(library), cine, ring(), 0, 2, "corrected")
+    mask[1, 2:4] = ring()
+    (tmp_path / "masks").mkdir()
+    write_images(tmp_path / "masks" / "heart.nii.gz", cine.images, cine)
+    write_mask(tmp_path / "masks" / "heart_gt.nii.gz", mask, cine)
+    save_protocol(folder(library), Protocol(papillaries="wall"))
+    care.transferring.import_folder(tmp_path / "masks")
+    library.settle()
+    if care.transferring.dialog is not None:
+        care.transferring.dialog.accept()
+        library.settle()
+    assert care.dialog.text() == "Do the 2 imported masks follow this library's conventions?"
+    assert "papillary muscles in the wall" in care.dialog.informativeText()
+    assert {label.protocol for label in list_labels(folder(library))} == {None}
+    library.click(care.dialog.button(QMessageBox.StandardButton.Yes))
+    library.settle()
+    kept, *taken = list_labels(folder(library))
+    assert kept == before, "of those nobody was asked"
+    assert [(label.protocol, label.who) for label in taken] == [(Protocol(papillaries="wall"), "")] * 2
 
 
 def test_a_cancelled_import_keeps_what_it_took(

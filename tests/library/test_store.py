@@ -20,6 +20,7 @@ from glrp_napari.library import (
     adopt_protocol,
     list_labels,
     load_before,
+    load_protocol,
     load_slice,
     mark_outside,
     relink_images,
@@ -134,6 +135,28 @@ def test_case_81_a_missing_image_is_named(coded_cine: Cine, tmp_path: Path) -> N
     assert survey_labels(tmp_path).missing == (label,)
 
 
+def test_fault_2_a_crash_while_a_missing_image_is_written_again_leaves_it_missing(
+    coded_cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The study now comes in another format, so that the image's file is another one."""
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
+    find_file(tmp_path, label, "image").unlink()
+    again = replace(coded_cine, images=coded_cine.images.astype(np.float64))
+
+    def crash(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    for owner, step in ((store, "write_images"), (store, "save_record"), (Path, "replace")):
+        missing = survey_labels(tmp_path).missing
+        assert len(missing) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, step, crash)
+            with pytest.raises(KeyboardInterrupt):
+                relink_images(tmp_path, again, missing)
+    relink_images(tmp_path, again, survey_labels(tmp_path).missing)
+    np.testing.assert_array_equal(load_slice(tmp_path, list_labels(tmp_path)[0])[1], paint(coded_cine))
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_case_81_a_missing_image_is_written_again_from_its_study(
     coded_cine: Cine, tmp_path: Path, turned: bool
@@ -187,6 +210,15 @@ def test_the_record_says_who_by_which_protocol_on_which_grid(coded_cine: Cine, t
     assert (found.who, found.protocol, found.shape, found.format_version) == ("A. B.", protocol, (10, 12), FORMAT)
     assert found.geometry is not None
     assert found.geometry.origin_mm == (0, 0, 16.0)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"papillaries": "both"}'])
+def test_damaged_conventions_cost_no_label(coded_cine: Cine, tmp_path: Path, text: str) -> None:
+    (tmp_path / "protocol.json").write_text(text)
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
+    assert label.protocol is None
+    with pytest.raises(LibraryError, match=r"^protocol.json: .*; until they are saved anew"):
+        load_protocol(tmp_path)
 
 
 def test_labels_from_before_the_conventions_take_them_and_others_keep_theirs(coded_cine: Cine, tmp_path: Path) -> None:
