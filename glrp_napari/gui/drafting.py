@@ -93,11 +93,12 @@ class Drafting(QObject):
         self._dirty = False
         draft = study.draft(datetime.now(UTC).isoformat(timespec="seconds"), closed)
         predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
+        models = {place: answer.model for place, answer in predicted.items()}
         drafts, cine = study.drafts, study.loaded.cine
 
         def write() -> None:
-            answers = {place: unpack(packed, shape) for place, packed in predicted.items()}
-            drafts.save(cine, replace(draft, predicted=answers))
+            answers = {place: unpack(answer.packed, shape) for place, answer in predicted.items()}
+            drafts.save(cine, replace(draft, predicted=answers, answered_by=models))
             after()
 
         def give_up(error: Exception) -> None:

@@ -33,7 +33,7 @@ class Labelling(QObject):
         accepted = study.accept(list(before))
         made = {where: study.states[where] for where in before}
         self.accepted.emit(study, accepted)
-        folder, loaded, model = place.now.session.labels, study.loaded, study.find_model(study.place[0])
+        folder, loaded, reader = place.now.session.labels, study.loaded, place.now.reader
         self._storing += 1
         place.changed.emit()
 
@@ -48,7 +48,7 @@ class Labelling(QObject):
             place.survey_library()
             place.changed.emit()
 
-        store = partial(accept_slices, folder, loaded.cine, accepted, model, loaded.hash, place.now.reader)
+        store = partial(accept_slices, folder, loaded.cine, accepted, study=loaded.hash, who=reader)
         place.writers.run(store, finish, give_up)
         keep = partial(keep_phases, folder, study.settle_phases())  # apart: no label is lost with it
         place.writers.run(keep, lambda _none: None, place.tell)

@@ -32,7 +32,7 @@ class Accepted:
     """A slice to be stored: its place in the cine, whether a person corrected it, and its labels (Y, X).
 
     `before` is the model's own answer (Y, X) that was corrected, None where no model segmented the slice. `outside`
-    says that the slice lies beyond base and apex as the reader set them.
+    says that the slice lies beyond base and apex as the reader set them, `model` whose answer it was.
     """
 
     frame: int
@@ -41,6 +41,7 @@ class Accepted:
     mask: Mask
     before: Mask | None = None
     outside: bool = False
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def accept_slices(
     stored: list[Label] = []
     for one in slices:
         label = _describe(cine, one, counter + 1 + len(stored), study).model_copy(
-            update={"model": model, "who": who, "protocol": protocol}
+            update={"model": one.model or model, "who": who, "protocol": protocol}
         )
         replaced = places.get(label.stem)
         if replaced is None or (one.state, replaced.state) != ("accepted", "corrected"):
