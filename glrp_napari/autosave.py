@@ -35,8 +35,8 @@ class Draft:
 
     `reading` are the reader's decisions, `view` the frame and slice on screen, `model` what segmented it; `closed` says
     that the study was closed in good order. `slot` is where it was loaded from, empty for one that was not.
-    `predicted` is the model's last answer (Y, X) for slices (t, z) that a person changed or accepted; `steps` are those
-    that can be taken back, the oldest first.
+    `predicted` is the model's last answer (Y, X) for slices (t, z) that a person changed or accepted, `answered_by` the
+    name of that model where it is known; `steps` are those that can be taken back, the oldest first.
     """
 
     mask: Mask
@@ -48,6 +48,7 @@ class Draft:
     model: str | None = None
     closed: bool = False
     predicted: Mapping[tuple[int, int], Mask] = field(default_factory=dict)
+    answered_by: Mapping[tuple[int, int], str] = field(default_factory=dict)
     steps: tuple[KeptStep, ...] = ()
 
 
@@ -56,7 +57,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2, 3] = 3
+    format_version: Literal[1, 2, 3, 4] = 4
     study: str = Field(pattern=r"^[0-9a-f]{64}$")
     counter: int = Field(ge=0)
     saved_at: str
@@ -67,6 +68,7 @@ class Record(BaseModel):
     model: str | None = None
     closed: bool = False
     predicted: tuple[tuple[int, int], ...] = ()
+    answered_by: tuple[str, ...] = ()
     predicted_sha256: str | None = None
     steps_sha256: str | None = None
 
@@ -95,6 +97,7 @@ class Slots:
             model=draft.model,
             closed=draft.closed,
             predicted=tuple(draft.predicted),
+            answered_by=tuple(draft.answered_by.get(place, "") for place in draft.predicted),
             predicted_sha256=_write_predicted(self._path(slot, PREDICTED), cine, draft),
             steps_sha256=_write_steps(self._path(slot, STEPS), draft),
         )
@@ -138,6 +141,7 @@ class Slots:
                 model=record.model,
                 closed=record.closed,
                 predicted=_load_predicted(self._path(slot, PREDICTED), record, cine),
+                answered_by=dict(zip(record.predicted, record.answered_by, strict=False)),  # none before format 4
                 steps=_load_steps(self._path(slot, STEPS), record, cine),
             )
         except (ReadError, OSError):

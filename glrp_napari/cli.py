@@ -128,7 +128,7 @@ def label(
     study_hash = hash_study(cine)
     accepted = [Accepted(t, z, "corrected", labels[t, z]) for t, z in places]
     with claim_library(library):
-        accept_slices(library, cine, accepted, study=study_hash)
+        accept_slices(library, cine, accepted, study=study_hash, drawn_here=False)
     console.print(f"{len(places)} labels from {cine.source.name} in {library}")
 
 

@@ -38,6 +38,7 @@ WALL_MM2, CAVITY_MM2 = 15.0, 60.0
 """Dark areas within the LV's hull that show the one convention, or the other. Papillary muscles left in the cavity
 reach the second in seven of ten slices of ACDC; one in a hundred has 8 mm² of wall there. Of its 1,902 slices none
 breaches the convention "cavity"; with papillary muscles moved to the wall 18 seem to breach "wall"."""
+NAMED = {Structure.RV: "a right ventricle", Structure.MYO: "a myocardium", Structure.LV: "a left ventricle"}
 LEAST_OF_EACH, LEAST_SHARE = 2, 0.1
 """Both conventions are in use if each shows in so many slices, and in such a part of those that show any."""
 
@@ -87,12 +88,12 @@ class Evidence:
 
 
 def lint_library(folder: Path, labels: Sequence[Label]) -> Generator[tuple[int, int], None, tuple[LabelFinding, ...]]:
-    """Examine labels of a library; yields how many of how many are done, returns the findings.
-
-    Raises LibraryError for a damaged protocol.
-    """
-    protocol = load_protocol(folder)
-    evidence, unreadable = [], []
+    """Examine labels of a library; yields how many of how many are done, returns the findings."""
+    evidence, unreadable, protocol = [], [], None
+    try:
+        protocol = load_protocol(folder)
+    except LibraryError as error:
+        unreadable += [LabelFinding(label, "conventions", str(error)) for label in labels[:1]]
     for number, label in enumerate(labels, 1):
         try:
             image, mask, geometry = load_slice(folder, label)
@@ -144,6 +145,7 @@ def conclude(evidence: Sequence[Evidence], protocol: Protocol | None = None) -> 
     found += _find_two_protocols(labels)
     found += _find_without_protocol(labels, protocol)
     found += _find_empty(evidence)
+    found += _find_never_drawn(evidence)
     return tuple(sorted(found, key=lambda one: (one.label.study, one.label.frame, one.label.slice)))
 
 
@@ -281,3 +283,20 @@ def _find_empty(evidence: Sequence[Evidence]) -> list[LabelFinding]:
         studies[one.label.study].append(one)
     empty = [stack[0] for stack in studies.values() if not any(any(one.present) for one in stack)]
     return [LabelFinding(one.label, "empty", "nothing is labelled in this study's labels") for one in empty]
+
+
+def _find_never_drawn(evidence: Sequence[Evidence]) -> Iterable[LabelFinding]:
+    """Structures that none of a study's labels shows, as where its readers did not draw them.
+
+    A label alone does not tell: it may lie where the heart has none. Nor do held-out slices: nothing is scored there
+    that their labels lack.
+    """
+    studies = defaultdict(list)
+    for one in evidence:
+        studies[one.label.study].append(one)
+    for stack in studies.values():
+        drawn = [any(one.present[index] for one in stack) for index in range(len(Structure))]
+        names = [NAMED[structure] for structure, is_drawn in zip(Structure, drawn, strict=True) if not is_drawn]
+        for name in names if any(drawn) and len(stack) > 1 else ():
+            text = f"in none of the {len(stack)} labels of this study is {name} drawn"
+            yield LabelFinding(stack[0].label, "never drawn", f"{text}; the model would learn that there is none")

@@ -22,7 +22,7 @@ _BASE64 = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_j
 
 
 class SliceBefore(BaseModel):
-    """A slice before a step: its voxels, its state, and the model's last answer, both packed (see `pack`)."""
+    """A slice before a step: its voxels, its state, and a model's last answer with its name; packed (see `pack`)."""
 
     model_config = _BASE64
 
@@ -31,6 +31,7 @@ class SliceBefore(BaseModel):
     voxels: bytes
     state: SliceState
     predicted: bytes | None = None
+    model: str = ""
 
 
 class KeptStep(BaseModel):

@@ -196,6 +196,32 @@ def test_case_71_a_study_with_nothing_labelled_is_found() -> None:
     assert check(*stack, make_slice(mask, image, make_label(3))) == (), "slices beyond base and apex are empty"
 
 
+def test_a_structure_that_no_label_of_a_study_shows_is_one_finding_of_it() -> None:
+    image, mask = draw_heart()
+    without = np.where(mask == 1, np.uint8(0), mask)
+    stack = [make_slice(without, image, make_label(z)) for z in range(3)]
+    others = [make_slice(np.where(mask == 3, mask, np.uint8(0)), image, make_label(z, STUDIES[1])) for z in (5, 6)]
+    found = [one for one in check(*stack, *others) if one.rule == "never drawn"]
+    none = "the model would learn that there is none"
+    assert [(one.label.study, one.text) for one in found] == [
+        (STUDIES[0], f"in none of the 3 labels of this study is a right ventricle drawn; {none}"),
+        (STUDIES[1], f"in none of the 2 labels of this study is a right ventricle drawn; {none}"),
+        (STUDIES[1], f"in none of the 2 labels of this study is a myocardium drawn; {none}"),
+    ]
+    assert check(stack[0]) == (), "a slice alone may lie beyond it"
+    assert check(*stack, make_slice(mask, image, make_label(3))) == (), "at the apex there may be none"
+
+
+def test_damaged_conventions_are_a_finding(tmp_path: Path) -> None:
+    image, mask = draw_heart()
+    cine = Cine(image[None, None], Geometry(spacing_mm=(8, *PIXEL)), Source("heart"))
+    label = accept_slice(tmp_path, cine, mask, 0, 0, "corrected")
+    (tmp_path / "protocol.json").write_bytes(b"")
+    (found,) = finish(lint_library(tmp_path, [label]))
+    assert (found.label, found.rule) == (label, "conventions")
+    assert found.text.startswith("protocol.json: found no JSON")
+
+
 def test_case_81_a_label_that_cannot_be_read_is_a_finding(coded_cine: Cine, tmp_path: Path) -> None:
     mask = np.zeros((10, 12), np.uint8)
     mask[2:8, 2:9], mask[4:6, 4:7] = 2, 3

@@ -120,13 +120,14 @@ class Correcting(QObject):
     def _change_back(self, study: OpenStudy, step: Callable[[], Collection[Place]]) -> None:
         """Undo or redo; the reader is told of what is not to be seen in the mask.
 
-        A stored slice that it changes may be accepted again.
+        A stored slice that it changes may be accepted again, and one that was stored then and no longer is.
         """
         stored, decided = np.isin(study.states, STORED), study.reading
-        changed = [place for place in step() if stored[place]]
-        for place in changed:
-            study.withdraw(place)
-        if changed:
+        touched = step()
+        for place in touched:
+            if stored[place] or place not in study.stored:
+                study.withdraw(place)
+        if any(stored[place] for place in touched):
             self._workplace.tell(STILL_STORED)
         elif study.reading != decided:
             self._workplace.tell(describe_changed(decided, study.reading))

@@ -78,6 +78,7 @@ class Drafting(QObject):
             self.touch()
             self._write(study, closed=False, after=partial(self._found.discard, offered))
             self._offer_next(study)
+            self._workplace.survey_library()
 
     def discard(self) -> None:
         """Throw the offered draft away."""
@@ -92,11 +93,12 @@ class Drafting(QObject):
         self._dirty = False
         draft = study.draft(datetime.now(UTC).isoformat(timespec="seconds"), closed)
         predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
+        models = {place: answer.model for place, answer in predicted.items()}
         drafts, cine = study.drafts, study.loaded.cine
 
         def write() -> None:
-            answers = {place: unpack(packed, shape) for place, packed in predicted.items()}
-            drafts.save(cine, replace(draft, predicted=answers))
+            answers = {place: unpack(answer.packed, shape) for place, answer in predicted.items()}
+            drafts.save(cine, replace(draft, predicted=answers, answered_by=models))
             after()
 
         def give_up(error: Exception) -> None:

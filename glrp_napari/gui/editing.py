@@ -18,7 +18,7 @@ from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown
 from glrp_napari.gui.words import describe_function
-from glrp_napari.library import Accepted, State
+from glrp_napari.library import Accepted, Label, State
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.slice_states import BY_PERSON, PENDING, SliceState
 from glrp_napari.suggest import Segmented
@@ -36,6 +36,15 @@ class Run:
     model: str
     crf: bool = False
     device: str = ""
+
+
+Identity = tuple[str, str | int]
+"""A label as far as the map shows it: its state and its mask."""
+
+
+def identify(label: Label) -> Identity:
+    """What tells a label from another of its place: a counter does not, from one library to the next."""
+    return label.state, label.mask_sha256 or label.counter
 
 
 class OpenStudy:
@@ -56,6 +65,8 @@ class OpenStudy:
         self.segmented_by: str | None = None
         self.runs: dict[int, Run] = {}
         """By frame, what segmented it last; without those that no run wrote to."""
+        self.stored: dict[Place, Identity] = {}
+        """What the library is known to hold of this study (see `matching`)."""
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
         self.measured: Measurements | None = None
@@ -87,16 +98,23 @@ class OpenStudy:
     @property
     def phases(self) -> Phases:
         """ED and ES: the reader's, else as measured, else as estimated."""
-        function = self.measured.function if self.measured else None
+        return self._find_phases(self.measured)
+
+    def _find_phases(self, measured: Measurements | None) -> Phases:
+        function = measured.function if measured else None
         found = self.estimated if function is None or function.ed is None else Phases(function.ed, function.es)
         return Phases(*(f if c is None else c for c, f in zip(self.reading.phases, found, strict=True)))
 
-    def settle_phases(self) -> SettledPhases:
-        """ED and ES with the LV's slices that count in them, by the study's hash; empty where one is not known."""
-        lv = {t: extent.lv for t, extent in self.measured.extents.items()} if self.measured else {}
+    def settle_phases(self, measured: Measurements | None = None) -> SettledPhases:
+        """ED and ES with the LV's slices that count in them, by the study's hash; empty where one is not known.
+
+        They are as `measured`, by default last.
+        """
+        measured = measured or self.measured
+        lv = {t: extent.lv for t, extent in measured.extents.items()} if measured else {}
         found = [
             PhaseSlices(frame=frame, first=ends[0], last=ends[1])
-            for frame in self.phases
+            for frame in self._find_phases(measured)
             if frame is not None and (ends := lv.get(frame)) is not None
         ]
         return {self.loaded.hash: (found[0], found[1])} if len(found) == 2 else {}
@@ -112,10 +130,15 @@ class OpenStudy:
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
         return len(mask) - len(keep)
 
-    def find_model(self, frame: int) -> str | None:
-        """The model that segmented a frame last; None where none did."""
-        run = self.runs.get(frame)
-        return run.model if run else None
+    def find_model(self, place: Place) -> str | None:
+        """The model whose answer for a slice is the last; None where none segmented it.
+
+        Not always the one that ran over the frame last: that left out what a person had touched.
+        """
+        if self.history.find_predicted(place) is None:
+            return None
+        run = self.runs.get(place[0])
+        return self.history.find_model(place) or (run.model if run else None)
 
     def keep_view(self, frame: int, uncertainty: NDArray[np.float16], embedding: NDArray[np.float32]) -> None:
         """Keep a run's doubt (Z, Y, X) and the network's view (Z, C) of a frame; another network's view begins anew."""
@@ -146,6 +169,7 @@ class OpenStudy:
         slices = {place: draft.mask[place] for place in np.ndindex(*self.states.shape)}
         self.history.write(slices, SliceState.EDITED, draft.reading)
         self.states[:] = draft.states
+        self.stored = {}
         self._take_decisions(draft)
 
     def resume(self, draft: Draft) -> None:
@@ -173,8 +197,8 @@ class OpenStudy:
 
     def list_answers(self) -> dict[Place, Mask]:
         """The model's last answer for each slice that a person worked on, where it is known."""
-        packed = self.history.list_predicted(BY_PERSON)
-        return {place: unpack(answer, self.mask.data.shape[2:]) for place, answer in packed.items()}
+        answers = self.history.list_predicted(BY_PERSON)
+        return {place: unpack(answer.packed, self.mask.data.shape[2:]) for place, answer in answers.items()}
 
     def _take_decisions(self, draft: Draft) -> None:
         self.set_heart_rate(round(draft.reading.heart_rate_bpm or 0))
@@ -183,7 +207,7 @@ class OpenStudy:
         self.runs = {frame: Run(draft.model or "") for frame in segmented}
         untouched = zip(*np.nonzero(draft.states == SliceState.PREDICTED), strict=True)
         as_model_left = {(int(t), int(z)): draft.mask[t, z] for t, z in untouched}
-        self.history.set_predicted({**as_model_left, **draft.predicted})
+        self.history.set_predicted({**as_model_left, **draft.predicted}, draft.answered_by)
 
     def accept(self, places: list[Place]) -> list[Accepted]:
         """Mark slices as labels and return what is to be stored, with copies of the mask."""
@@ -196,7 +220,8 @@ class OpenStudy:
             self.states[place] = SliceState.CORRECTED if by_hand else SliceState.ACCEPTED
             before = predicted if by_hand else None
             state: State = "corrected" if by_hand else "accepted"
-            accepted.append(Accepted(*place, state, mask, before, place[1] in outside[place[0]]))
+            beyond, model = place[1] in outside[place[0]], self.find_model(place)
+            accepted.append(Accepted(*place, state, mask, before, beyond, model))
         return accepted
 
     def withdraw(self, place: Place) -> None:
@@ -204,6 +229,12 @@ class OpenStudy:
         before = {SliceState.CORRECTED: SliceState.EDITED, SliceState.ACCEPTED: SliceState.PREDICTED}
         state = SliceState(self.states[place])
         self.states[place] = before.get(state, state)
+
+    def take_back(self, before: Mapping[Place, int], accepted: Mapping[Place, int]) -> None:
+        """Slices were not stored: they are what they were `before`, where they still are as they were `accepted`."""
+        for place, state in before.items():
+            if self.states[place] == accepted[place]:  # else it was drawn on meanwhile
+                self.states[place] = state
 
     def acceptable(self, whole_frame: bool) -> list[Place]:
         """The slices that accepting would take: the one on screen, or all of its frame that are not empty of work."""

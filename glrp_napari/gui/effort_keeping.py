@@ -53,32 +53,40 @@ class EffortKeeping(QObject):
         self.touch()
 
     def _on_accepted(self, study: OpenStudy, slices: Sequence[Accepted]) -> None:
-        """A slice that is corrected again counts once, with what it changed in all."""
+        """A slice that is corrected again counts once, with what it changed in all.
+
+        Of slices that several models had answered, the one of which most was changed is charged with strokes and time.
+        """
         self.touch()
-        changed, new = 0, 0
+        work: dict[str | None, tuple[int, int]] = {}  # by model: voxels changed, slices
         for one in slices:
             place = one.frame, one.slice
             now = 0 if one.before is None else int(np.count_nonzero(one.mask != one.before))
-            new += place not in self._counted
-            changed += max(0, now - self._counted.get(place, 0))
-            self._counted[place] = max(now, self._counted.get(place, 0))
-        self._write(study, study.find_model(study.place[0]), new, changed)
+            changed, new = work.get(one.model, (0, 0))
+            counted = self._counted.get(place, 0)
+            work[one.model] = changed + max(0, now - counted), new + (place not in self._counted)
+            self._counted[place] = max(now, counted)
+        for model in sorted(work, key=lambda model: work[model], reverse=True):
+            changed, new = work[model]
+            self._write(study, model, new, changed)
 
     def _on_closing(self) -> None:
         if (study := self._workplace.study) is not None and (self._strokes or self._active.seconds >= 1):
             self._write(study, study.segmented_by, 0, 0)
 
     def _write(self, study: OpenStudy, model: str | None, slices: int, changed: int) -> None:
-        if model is None:  # drawn from nothing: no model's segmentation was corrected
+        """Add what was done since the last record; drawn from nothing, it corrected no model and is in none."""
+        strokes, seconds = self._strokes, self._active.take()
+        self._strokes = 0
+        if model is None:
             return
         effort = Effort(
             study=study.loaded.hash,
             model=model,
             slices=slices,
             changed=changed,
-            strokes=self._strokes,
-            active_s=round(self._active.take(), 1),
+            strokes=strokes,
+            active_s=round(seconds, 1),
         )
-        self._strokes = 0
         folder = self._workplace.now.session.folder
         self._workplace.writers.run(partial(append_effort, folder, effort), lambda _none: None, self._workplace.tell)

@@ -23,8 +23,17 @@ from glrp_napari.undo_steps import KEPT_STEPS, KeptStep, SliceBefore, pack, unpa
 Place = tuple[int, int]
 """A slice of a frame: (t, z)."""
 
-Standing = tuple[int, bytes | None]
-"""What a slice is: its state, and the model's last answer, packed, if there was one."""
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model last answered for a slice, packed (see `pack`), and its name, empty where that is not known."""
+
+    packed: bytes
+    model: str = ""
+
+
+Standing = tuple[int, Answer | None]
+"""What a slice is: its state, and the model's last answer if there was one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class EditHistory:
         self.layer = layer
         self.states = states
         self.reading = Reading()
-        self._predicted: dict[Place, bytes] = {}
+        self._predicted: dict[Place, Answer] = {}
+        self._model = ""
         self._past: deque[Step] = deque(maxlen=layer._history_limit)
         self._future: deque[Step] = deque(maxlen=layer._history_limit)
         self._run: list[Any] | None = None
@@ -64,21 +74,29 @@ class EditHistory:
 
     def find_predicted(self, place: Place) -> NDArray[np.uint8] | None:
         """The model's last answer for a slice (Y, X), whatever was edited since; None where no model segmented it."""
-        packed = self._predicted.get(place)
-        return None if packed is None else unpack(packed, self.layer.data.shape[2:])
+        answer = self._predicted.get(place)
+        return None if answer is None else unpack(answer.packed, self.layer.data.shape[2:])
+
+    def find_model(self, place: Place) -> str:
+        """Which model answered for a slice last; empty where none did, or it is not known."""
+        return self._predicted[place].model if place in self._predicted else ""
+
+    def find_drawn(self) -> set[Place]:
+        """The slices on which a stroke is being drawn."""
+        return {place for atom in self.layer._staged_history for place in find_places(atom)}
 
     def find_replaced(self) -> dict[Place, NDArray[np.uint8]]:
         """The slices (Y, X) that the last run changed, as they were before it; none where all of them were empty."""
         replaced = {place: before for place, before, _after in self._last_run}
         return replaced if any(before.any() for before in replaced.values()) else {}
 
-    def list_predicted(self, states: Container[int]) -> dict[Place, bytes]:
-        """The model's last answers, packed (see `unpack`), for the slices in one of these states."""
-        return {place: packed for place, packed in self._predicted.items() if int(self.states[place]) in states}
+    def list_predicted(self, states: Container[int]) -> dict[Place, Answer]:
+        """The models' last answers for the slices in one of these states."""
+        return {place: answer for place, answer in self._predicted.items() if int(self.states[place]) in states}
 
-    def set_predicted(self, slices: Mapping[Place, NDArray[np.uint8]]) -> None:
-        """Take over what models had answered, from a draft; it is no step of its own."""
-        self._predicted |= {place: pack(mask) for place, mask in slices.items()}
+    def set_predicted(self, slices: Mapping[Place, NDArray[np.uint8]], models: Mapping[Place, str]) -> None:
+        """Take over what models had answered, and which, from a draft; it is no step of its own."""
+        self._predicted |= {place: Answer(pack(mask), models.get(place, "")) for place, mask in slices.items()}
 
     def list_steps(self) -> tuple[KeptStep, ...]:
         """The last steps that can be taken back, the oldest first, to be kept on disk."""
@@ -90,8 +108,15 @@ class EditHistory:
             for atom in reversed(item):
                 _take_back(data, atom)
             before = tuple(
-                SliceBefore(frame=t, slice=z, voxels=pack(data[t, z]), state=SliceState(state), predicted=predicted)
-                for (t, z), (state, predicted) in step.slices.items()
+                SliceBefore(
+                    frame=t,
+                    slice=z,
+                    voxels=pack(data[t, z]),
+                    state=SliceState(state),
+                    predicted=answer.packed if answer else None,
+                    model=answer.model if answer else "",
+                )
+                for (t, z), (state, answer) in step.slices.items()
             )
             kept.append(KeptStep(slices=before, reading=step.reading))
         return tuple(reversed(kept))
@@ -107,9 +132,7 @@ class EditHistory:
                 atoms.append((place, before, now.get(place, self.layer.data[place]).copy()))
                 now[place] = before
             items.append(atoms)
-            past.append(
-                Step({(one.frame, one.slice): (int(one.state), one.predicted) for one in step.slices}, step.reading)
-            )
+            past.append(Step({(one.frame, one.slice): _find_standing(one) for one in step.slices}, step.reading))
         self.layer._undo_history.extend(reversed(items))
         self._past.extend(reversed(past))
 
@@ -154,16 +177,18 @@ class EditHistory:
         else:
             self.write({}, SliceState.EDITED, reading)
 
-    def begin_run(self) -> None:
-        """Open the one step that a run's frames will join; strokes made meanwhile come after it."""
-        self._run = []
+    def begin_run(self, model: str = "") -> None:
+        """Open the one step that a run's frames will join, the answers of this model; strokes made meanwhile come
+        after it.
+        """
+        self._run, self._model = [], model
         self._append(self._run, Step({}))
 
     def write_run(self, slices: Mapping[Place, NDArray[np.uint8]], keep: Iterable[Place] = ()) -> None:
         """Add a run's slices to its step, except those in `keep` and those of a stroke that is being drawn."""
         if self._run is None:
             raise RuntimeError("a run's slices arrived outside a run")
-        kept = set(keep) | self._being_drawn()
+        kept = set(keep) | self.find_drawn()
         atoms, before = self._put({p: s for p, s in slices.items() if p not in kept}, SliceState.PREDICTED)
         self._run += atoms
         step = next((i for i, item in enumerate(self.layer._undo_history) if item is self._run), None)
@@ -194,7 +219,7 @@ class EditHistory:
                 data[place] = new
                 self.states[place] = state
                 if state == SliceState.PREDICTED:
-                    self._predicted[place] = pack(new)
+                    self._predicted[place] = Answer(pack(new), "" if self._run is None else self._model)
         if atoms:
             self._refresh(before)
         return atoms, before
@@ -217,9 +242,6 @@ class EditHistory:
         self.layer._redo_history.clear()
         self._future.clear()
 
-    def _being_drawn(self) -> set[Place]:
-        return {place for atom in self.layer._staged_history for place in find_places(atom)}
-
     def _on_paint(self, event: Any) -> None:
         if self._ours:
             return
@@ -236,17 +258,21 @@ class EditHistory:
         step = source.pop()
         now = {place: self._standing(place) for place in step.slices}
         target.append(Step(now, None if step.reading is None else self.reading))
-        for place, (state, predicted) in step.slices.items():
+        for place, (state, answer) in step.slices.items():
             self.states[place] = state
             self._predicted.pop(place, None)
-            if predicted is not None:
-                self._predicted[place] = predicted
+            if answer is not None:
+                self._predicted[place] = answer
         if step.reading is not None:  # the heart rate is the file's or typed, and no step
             self.reading = step.reading.model_copy(update={"heart_rate_bpm": self.reading.heart_rate_bpm})
         return step.slices.keys()
 
     def _standing(self, place: Place) -> Standing:
         return int(self.states[place]), self._predicted.get(place)
+
+
+def _find_standing(one: SliceBefore) -> Standing:
+    return int(one.state), None if one.predicted is None else Answer(one.predicted, one.model)
 
 
 def _take_back(data: NDArray[np.uint8], atom: Any) -> None:

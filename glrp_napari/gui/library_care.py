@@ -3,6 +3,7 @@
 Knows the library's part of the section Learn and the objects behind it, nothing of fine-tuning itself.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -20,6 +21,7 @@ from glrp_napari.gui.transferring import Transferring
 from glrp_napari.gui.words import describe_relinked
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import (
+    Label,
     Protocol,
     adopt_protocol,
     load_protocol,
@@ -28,6 +30,7 @@ from glrp_napari.library import (
     set_aside_damaged,
     survey_labels,
 )
+from glrp_napari.library.protocol import describe_protocol
 
 ADOPTION = (
     "Yes notes these conventions with them, and the training follows them. No leaves them without: then the training "
@@ -46,6 +49,7 @@ class LibraryCare(Asking):
         self._window = window
         self.transferring = Transferring(workplace, window)
         self.linting = Linting(workplace)
+        self.transferring.masks_taken.connect(self._on_masks_taken)
         workplace.opened.connect(self._on_opened)
 
     def connect_section(self, learn: LearnSection) -> None:
@@ -64,9 +68,14 @@ class LibraryCare(Asking):
             _show_progress(bar, steps)
 
     def ask_protocol(self) -> None:
-        """Ask for the conventions and the reader."""
+        """Ask for the conventions and the reader; where they are damaged, anew."""
         place = self._workplace
-        place.readers.run(lambda: load_protocol(place.now.session.labels), self._on_protocol, place.tell)
+
+        def ask_anew(error: Exception) -> None:
+            place.tell(error)
+            self._on_protocol(None)
+
+        place.readers.run(lambda: load_protocol(place.now.session.labels), self._on_protocol, ask_anew)
 
     def set_aside(self) -> None:
         """Move the damaged records aside."""
@@ -99,19 +108,33 @@ class LibraryCare(Asking):
 
     def _ask_adoption(self, folder: Path, protocol: Protocol, without: int) -> None:
         """Ask whether the labels from before any conventions follow these; only the reader knows."""
+        self._ask_whether("Labels from before", describe_adoption(without), ADOPTION, folder, protocol, None)
+
+    def _on_masks_taken(self, folder: Path, labels: Sequence[Label]) -> None:
+        """Ask the same of masks that came from elsewhere, where there are conventions."""
+
+        def ask(protocol: Protocol | None) -> None:
+            if protocol is not None:
+                question = describe_foreign(len(labels))
+                detail = f"They are: {describe_protocol(protocol)}. {ADOPTION}"
+                self._ask_whether("Imported masks", question, detail, folder, protocol, {one.stem for one in labels})
+
+        self._workplace.writers.run(lambda: load_protocol(folder), ask, self._workplace.tell)
+
+    def _ask_whether(
+        self, title: str, text: str, detail: str, folder: Path, protocol: Protocol, stems: Collection[str] | None
+    ) -> None:
         buttons = QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No
-        question = QMessageBox(
-            QMessageBox.Icon.Question, "Labels from before", describe_adoption(without), buttons, self._window
-        )
-        question.setInformativeText(ADOPTION)
-        question.button(QMessageBox.StandardButton.Yes).clicked.connect(lambda: self._adopt(folder, protocol))
+        question = QMessageBox(QMessageBox.Icon.Question, title, text, buttons, self._window)
+        question.setInformativeText(detail)
+        question.button(QMessageBox.StandardButton.Yes).clicked.connect(lambda: self._adopt(folder, protocol, stems))
         self.ask(question)
 
-    def _adopt(self, folder: Path, protocol: Protocol) -> None:
+    def _adopt(self, folder: Path, protocol: Protocol, stems: Collection[str] | None) -> None:
         place = self._workplace
         if place.may_write():
             place.writers.run(
-                lambda: adopt_protocol(folder, protocol), lambda _number: place.list_session(), place.tell
+                lambda: adopt_protocol(folder, protocol, stems), lambda _number: place.list_session(), place.tell
             )
 
     def _on_opened(self, study: OpenStudy) -> None:
@@ -132,6 +155,12 @@ def describe_adoption(without: int) -> str:
     """The question about labels accepted before any conventions were agreed."""
     verb = "Does" if without == 1 else "Do"
     return f"{verb} the {count(without, 'label')} accepted before follow these conventions?"
+
+
+def describe_foreign(labels: int) -> str:
+    """The question about labels made of masks from elsewhere."""
+    verb = "Does" if labels == 1 else "Do"
+    return f"{verb} the {count(labels, 'imported mask')} follow this library's conventions?"
 
 
 def _show_progress(bar: LibraryBar, steps: Stepping) -> None:

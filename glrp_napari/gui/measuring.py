@@ -5,6 +5,7 @@ Knows the workplace, none of the section's widgets: what changed is drawn from t
 
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +13,13 @@ from qtpy.QtCore import QObject, QTimer
 
 from glrp_napari.assessment import Measurements, measure_reading
 from glrp_napari.cine import Cine, Mask
+from glrp_napari.comparison import SettledPhases
 from glrp_napari.decisions import Reading, list_outside
 from glrp_napari.extent import Slices
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import mark_outside
+from glrp_napari.library.phases import keep_phases
 from glrp_napari.measure import Phases
 from glrp_napari.motion import estimate_phases
 from glrp_napari.segments import Insertions
@@ -45,13 +48,15 @@ class Measuring(QObject):
         self._workplace = workplace
         self._basis: Basis | None = None
         self._marked = Reading()
+        self._as_opened = Reading()
+        self._kept: tuple[Path, SettledPhases] | None = None
         self._is_measuring = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._measure)
         workplace.changed.connect(self._on_changed)
         workplace.opened.connect(self._on_opened)
-        workplace.closing.connect(self._timer.stop)
+        workplace.closing.connect(self._on_closing)
 
     @property
     def is_pending(self) -> bool:
@@ -113,6 +118,33 @@ class Measuring(QObject):
         if frames and not place.now.read_only:
             place.writers.run(mark, lambda changed: changed and place.list_session(), place.tell)
 
+    def _keep_phases(self, study: OpenStudy) -> None:
+        """Have the library follow the reader in where ED, ES, base and apex of a study with labels are.
+
+        Not where he decided nothing since it was opened: the numbers alone may come of a mask that is not whole.
+        """
+        place, folder, phases = self._workplace, self._workplace.now.session.labels, study.settle_phases()
+        if self._may_keep(study) and phases and (folder, phases) != self._kept:
+            self._kept = folder, phases
+            place.writers.run(lambda: keep_phases(folder, phases), lambda _none: None, place.tell)
+
+    def _may_keep(self, study: OpenStudy) -> bool:
+        now = self._workplace.now
+        is_decided = study.reading != self._as_opened or self._kept is not None
+        return is_decided and not now.read_only and any(label.study == study.loaded.hash for label in now.labels)
+
+    def _on_closing(self) -> None:
+        """What was decided last is not measured yet: the library still learns of it."""
+        place, folder, study = self._workplace, self._workplace.now.session.labels, self._workplace.study
+        if study is not None and self.is_pending and self._may_keep(study):
+            cine, mask, reading = study.cine, study.mask.data, study.reading
+
+            def keep() -> None:
+                keep_phases(folder, study.settle_phases(measure_reading(cine, mask, reading)))
+
+            place.writers.run(keep, lambda _none: None, place.tell)
+        self._timer.stop()
+
     def _measure(self) -> None:
         study = self._workplace.study
         if study is None or self._workplace.now.job == "segment":
@@ -134,6 +166,7 @@ class Measuring(QObject):
 
     def _on_opened(self, study: OpenStudy) -> None:
         self._basis, self._marked = None, Reading()
+        self._as_opened, self._kept = study.reading, None
 
         def show(phases: Phases) -> None:
             study.estimated = phases
@@ -147,6 +180,7 @@ class Measuring(QObject):
             self._basis = answer.basis
             study.measured = answer.measurements
             self._mark_labels(study)
+            self._keep_phases(study)
             if study.reading != answer.basis[1]:  # as while an end is dragged
                 self._timer.start(0)
             self._workplace.changed.emit()

@@ -15,7 +15,7 @@ from glrp_napari.cine import Mask
 from glrp_napari.export import Step, export_numbers, export_report, export_seg
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.workplace import Workplace
-from glrp_napari.library import load_protocol
+from glrp_napari.library import find_protocol
 from glrp_napari.report import Origin, StudyReport, report_study
 from glrp_napari.slice_states import BY_PERSON
 from glrp_napari.writing.folders import check_folder
@@ -80,7 +80,7 @@ class Saving(QObject):
         def run() -> str:
             check_folder(folder)
             began, saved = monotonic(), Step(0, 1)
-            agreed = origin.model_copy(update={"protocol": load_protocol(labels)})
+            agreed = origin.model_copy(update={"protocol": find_protocol(labels)})
             for saved in work(study, mask, agreed):
                 self._stepped.emit(saved, monotonic() - began)
                 if stop.is_set():

@@ -39,7 +39,7 @@ class Segmenting(QObject):
         self._study, self._choice, self._taken = place.study, choice, 0
         self._run = Run(model.card.name, choice.crf)
         frame = place.study.place[0]
-        place.study.history.begin_run()
+        place.study.history.begin_run(self._run.model)
         place.jobs.run(
             SegmentRequest(
                 study=place.study.loaded.file,

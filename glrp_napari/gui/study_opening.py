@@ -73,7 +73,9 @@ class StudyOpening(QObject):
         before = self._workplace.study
         if before is None or before.loaded.hash != loaded.hash or not before.states.any():
             return loaded
-        kept = replace(before.draft("", closed=True), predicted=before.list_answers())
+        answers = before.list_answers()
+        models = {place: before.history.find_model(place) for place in answers}
+        kept = replace(before.draft("", closed=True), predicted=answers, answered_by=models)
         return replace(loaded, drafts=before.drafts, closed=kept)
 
     def _on_failed(self, error: Exception) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from glrp_napari.gui import asking
@@ -28,7 +29,12 @@ Looked = Sequence[tuple[Pair, FoundLabels]]
 
 
 class Transferring(Asking):
-    """Runs one import or export at a time on the thread that writes."""
+    """Runs one import or export at a time on the thread that writes.
+
+    `masks_taken` carries the library's folder and the labels made of masks, whose conventions nobody knows here.
+    """
+
+    masks_taken = Signal(object, object)
 
     def __init__(self, workplace: Workplace, window: QWidget) -> None:
         super().__init__(workplace)
@@ -96,8 +102,12 @@ class Transferring(Asking):
 
     def _take(self, looked: Looked, meaning: dict[int, int]) -> None:
         pairs = [pair if found.are_ours else replace(pair, label_map=meaning) for pair, found in looked]
-        steps = import_pairs(pairs, self._folder, self._workplace.now.reader)
-        self._run("Importing masks", steps, self._on_imported)
+        self._run("Importing masks", import_pairs(pairs, self._folder), self._on_masks_imported)
+
+    def _on_masks_imported(self, done: Import) -> None:
+        self._on_imported(done)
+        if done.taken:
+            self.masks_taken.emit(self._folder, done.taken)
 
 
 def describe_exported(done: Import) -> str:

@@ -28,12 +28,14 @@ class Workplace(QObject):
     """The state behind the dock. `now` is the last snapshot's ground; views get it through `look`.
 
     `opened` comes with the study once it is shown, `closing` while it still is, and also when the window closes.
+    `surveyed` comes with what was found in the library.
     """
 
     changed = Signal()
     told = Signal(str)
     opened = Signal(object)
     closing = Signal()
+    surveyed = Signal(object)
     session_changed = Signal()
 
     def __init__(self, viewer: ViewerModel, session: Session, command: tuple[str, ...] = WORKER) -> None:
@@ -107,7 +109,17 @@ class Workplace(QObject):
             self.tell,
         )
         self.writers.run(session.unfinished.exists, lambda found: self.update(unfinished=found), self.tell)
-        self.writers.run(lambda: survey_labels(session.labels), self._on_surveyed, self.tell)
+        self.survey_library()
+
+    def survey_library(self) -> None:
+        """Look which labels there are."""
+        folder = self.now.session.labels
+
+        def show(survey: Survey) -> None:
+            if folder == self.now.session.labels:  # else another session was entered meanwhile
+                self._on_surveyed(survey)
+
+        self.writers.run(lambda: survey_labels(folder), show, self.tell)
 
     def may_write(self) -> bool:
         """Whether the library may be changed here; says why where it may not."""
@@ -146,6 +158,7 @@ class Workplace(QObject):
     def _on_surveyed(self, survey: Survey) -> None:
         changes = {"read_only": NEWER, "can_take_over": False} if survey.is_newer else {}
         self.update(labels=survey.labels, damaged=survey.damaged, **changes)
+        self.surveyed.emit(survey)
 
     # --- study ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from glrp_napari.library.label_files import load_before, load_slice
 from glrp_napari.library.lock import Claim, LibraryHeld, claim_library
-from glrp_napari.library.protocol import Protocol, load_protocol, save_protocol
+from glrp_napari.library.protocol import Protocol, find_protocol, load_protocol, save_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State
 from glrp_napari.library.record_text import LibraryError
 from glrp_napari.library.store import (
@@ -12,6 +12,7 @@ from glrp_napari.library.store import (
     accept_slices,
     adopt_protocol,
     list_labels,
+    load_masks,
     mark_outside,
     relink_images,
     remove_label,
@@ -34,8 +35,10 @@ __all__ = [
     "accept_slices",
     "adopt_protocol",
     "claim_library",
+    "find_protocol",
     "list_labels",
     "load_before",
+    "load_masks",
     "load_protocol",
     "load_slice",
     "mark_outside",

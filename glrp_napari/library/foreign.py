@@ -40,8 +40,10 @@ def find_pairs(folder: Path) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
-def import_pairs(pairs: Sequence[Pair], folder: Path, who: str = "") -> Steps:
+def import_pairs(pairs: Sequence[Pair], folder: Path) -> Steps:
     """Take every slice of the masks that holds a label as a corrected one; a place that has a label stays as it is.
+
+    Who drew them, and by which conventions, is not known: the labels carry neither.
 
     A pair that does not fit, on another grid or with other labels, is refused whole. Raises LibraryError where
     `folder` may not be written to.
@@ -49,14 +51,14 @@ def import_pairs(pairs: Sequence[Pair], folder: Path, who: str = "") -> Steps:
     done = Import()
     for number, pair in enumerate(pairs, 1):
         try:
-            done = _add(done, _import_pair(pair, folder, who))
+            done = _add(done, _import_pair(pair, folder))
         except (ReadError, ValueError) as error:
             done = _add(done, Import(refused=(str(error),)))
         yield number, len(pairs)
     return done
 
 
-def _import_pair(pair: Pair, folder: Path, who: str) -> Import:
+def _import_pair(pair: Pair, folder: Path) -> Import:
     cine = read_cine(pair.image)
     mask, study = read_mask(pair.mask, cine, pair.label_map), hash_study(cine)
     known = {(label.frame, label.slice) for label in list_writable(folder) if label.study == study}
@@ -64,7 +66,7 @@ def _import_pair(pair: Pair, folder: Path, who: str) -> Import:
     if not filled:  # a mask of nothing teaches nothing
         raise ReadError(pair.mask, "an empty mask", "at least one label")
     new = [Accepted(t, z, "corrected", mask[t, z]) for t, z in filled if (t, z) not in known]
-    return Import(accept_slices(folder, cine, new, study=study, who=who), len(filled) - len(new))
+    return Import(accept_slices(folder, cine, new, study=study, drawn_here=False), len(filled) - len(new))
 
 
 def _add(one: Import, other: Import) -> Import:

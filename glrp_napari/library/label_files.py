@@ -32,8 +32,13 @@ def load_slice(folder: Path, label: Label) -> tuple[NDArray[np.float32], Mask, G
     Raises ReadError when a file is missing or damaged, LibraryError when it is another than the record says.
     """
     cine = _load_image(folder, label)
-    mask = _load_mask(find_file(folder, label, "mask"), label.mask_sha256, cine)
+    mask = load_mask(folder, label, cine)
     return cine.images[0, 0].astype(np.float32), mask, cine.geometry
+
+
+def load_mask(folder: Path, label: Label, cine: Cine) -> Mask:
+    """The mask (Y, X) of one label, whose image is the `cine` (1, 1, Y, X). Raises as `load_slice`."""
+    return _load_mask(find_file(folder, label, "mask"), label.mask_sha256, cine)
 
 
 def load_before(folder: Path, label: Label) -> Mask | None:

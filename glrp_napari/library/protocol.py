@@ -15,6 +15,7 @@ from glrp_napari.library.record_text import LibraryError, parse_object
 from glrp_napari.writing.atomic import write_atomically
 
 FILE = "protocol.json"
+EXPECTED = "expected the library's conventions; until they are saved anew (menu Library) labels carry none"
 QUESTIONS: Mapping[str, str] = {
     "papillaries": "Papillary muscles",
     "basal_slice": "A basal slice counts to the LV",
@@ -70,7 +71,26 @@ def load_protocol(folder: Path) -> Protocol | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
-        raise LibraryError(f"{path.name}: {where}: {first['msg']}, expected a labelling protocol") from None
+        raise LibraryError(f"{path.name}: {where}: {first['msg']}, {EXPECTED}") from None
+    except LibraryError as error:
+        raise LibraryError(f"{error}; {EXPECTED}") from None
+
+
+def find_protocol(folder: Path) -> Protocol | None:
+    """As `load_protocol`, but None for a damaged file too: it stops no work, and who can tell the user says so."""
+    try:
+        return load_protocol(folder)
+    except LibraryError:
+        return None
+
+
+def take_protocol(source: Path, folder: Path) -> None:
+    """Copy the protocol of the library `source` to the library `folder`, where there is one and none in `folder`.
+
+    Raises as `load_protocol`.
+    """
+    if not (folder / FILE).exists() and (protocol := load_protocol(source)) is not None:
+        save_protocol(folder, protocol)
 
 
 def save_protocol(folder: Path, protocol: Protocol) -> None:

@@ -6,17 +6,20 @@ somebody else writes: see `lock`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from glrp_napari.cine import Cine, Mask, Source, hash_study
 from glrp_napari.hashing import hash_file
-from glrp_napari.library.label_files import KINDS, find_file, remove_files
-from glrp_napari.library.protocol import Protocol, load_protocol
+from glrp_napari.library.label_files import KINDS, find_file, load_mask, remove_files
+from glrp_napari.library.protocol import Protocol, find_protocol
 from glrp_napari.library.record import FORMAT, DamagedRecord, Label, State, load_record
 from glrp_napari.library.record_text import LibraryError
+from glrp_napari.reading import ReadError
 from glrp_napari.reading.studies import hash_patient
 from glrp_napari.writing.atomic import write_atomically
 from glrp_napari.writing.masks import write_images, write_mask
@@ -29,7 +32,7 @@ class Accepted:
     """A slice to be stored: its place in the cine, whether a person corrected it, and its labels (Y, X).
 
     `before` is the model's own answer (Y, X) that was corrected, None where no model segmented the slice. `outside`
-    says that the slice lies beyond base and apex as the reader set them.
+    says that the slice lies beyond base and apex as the reader set them, `model` whose answer it was.
     """
 
     frame: int
@@ -38,6 +41,7 @@ class Accepted:
     mask: Mask
     before: Mask | None = None
     outside: bool = False
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,13 @@ def accept_slice(
     """Store one slice as a label, replacing an earlier one of the same place.
 
     `mask` is the slice's labels (Y, X); `study` is the cine's hash where the caller has it already. Raises
-    LibraryError for a mask of another shape.
+    LibraryError for a mask of another shape, and for one to be `accepted` in place of a corrected label.
     """
     slices = [Accepted(frame, slice_index, state, mask)]
-    return accept_slices(folder, cine, slices, model, study)[0]
+    stored = accept_slices(folder, cine, slices, model, study)
+    if not stored:
+        raise LibraryError(f"{folder}: found a corrected label of slice {slice_index} of frame {frame}, expected none")
+    return stored[0]
 
 
 def accept_slices(
@@ -83,26 +90,32 @@ def accept_slices(
     model: str | None = None,
     study: str | None = None,
     who: str = "",
+    drawn_here: bool = True,
 ) -> tuple[Label, ...]:
     """Store slices of one cine as labels in the order given, with the library's protocol and the reader's name `who`.
 
-    The library is read once, however many they are. As `accept_slice` otherwise: raises LibraryError for a mask of
-    another shape, and for a library with damaged or newer records, before anything is written.
+    Masks that were not `drawn_here` follow nobody knows which conventions, and so does every label as long as the
+    library's are damaged (see `find_protocol`): such labels carry none.
+    The library is read once, however many they are. A slice `accepted` as a model left it never replaces a corrected
+    label, which stays; returned are those that were stored. As `accept_slice` otherwise: raises LibraryError for a mask
+    of another shape, and for a library with damaged or newer records, before anything is written.
     """
     for one in slices:
         _check_shape(folder, cine, one)
     known = list_writable(folder)
     counter = max((label.counter for label in known), default=0)
-    protocol, study = load_protocol(folder), study or hash_study(cine)
+    protocol, study = find_protocol(folder) if drawn_here else None, study or hash_study(cine)
     folder.mkdir(parents=True, exist_ok=True)
     places = {label.stem: label for label in known}
-    stored = []
-    for number, one in enumerate(slices, counter + 1):
-        label = _describe(cine, one, number, study).model_copy(
-            update={"model": model, "who": who, "protocol": protocol}
+    stored: list[Label] = []
+    for one in slices:
+        label = _describe(cine, one, counter + 1 + len(stored), study).model_copy(
+            update={"model": one.model or model, "who": who, "protocol": protocol}
         )
-        stored.append(_store(folder, cine, label, one, places.get(label.stem)))
-        places[label.stem] = stored[-1]
+        replaced = places.get(label.stem)
+        if replaced is None or (one.state, replaced.state) != ("accepted", "corrected"):
+            stored.append(_store(folder, cine, label, one, replaced))
+            places[label.stem] = stored[-1]
     return tuple(stored)
 
 
@@ -161,27 +174,42 @@ def mark_outside(folder: Path, study: str, outside: Mapping[int, Collection[int]
     return len(moved)
 
 
-def adopt_protocol(folder: Path, protocol: Protocol) -> int:
-    """Note conventions with the labels that were accepted before any were agreed; those of others stay as they are.
+def adopt_protocol(folder: Path, protocol: Protocol, stems: Collection[str] | None = None) -> int:
+    """Note conventions with the labels that carry none, or with those of these `stems`; those of others stay.
 
     Returns how many labels changed; raises as `list_writable`.
     """
-    without = [label for label in list_writable(folder) if label.protocol is None]
+    labels = (label for label in list_writable(folder) if stems is None or label.stem in stems)
+    without = [label for label in labels if label.protocol is None]
     for label in without:
         _change_record(folder, label, protocol=protocol)
     return len(without)
 
 
-def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
-    """Write the missing images of labels again from their study, whose hash the caller has compared."""
+def load_masks(folder: Path, cine: Cine, labels: Sequence[Label]) -> dict[tuple[int, int], Mask]:
+    """The masks (Y, X) of labels of this cine by frame and slice; one that cannot be read, or is gone, is left out."""
+    masks: dict[tuple[int, int], Mask] = {}
     for label in labels:
-        one_slice = cut_slice(cine, label.frame, label.slice)
-        if label.geometry is not None:  # the study may have come in another format meanwhile
-            one_slice = replace(one_slice, geometry=label.geometry)
+        with suppress(LibraryError, ReadError, OSError):
+            masks[label.frame, label.slice] = load_mask(folder, label, _cut_as_labelled(cine, label))
+    return masks
+
+
+def relink_images(folder: Path, cine: Cine, labels: Sequence[Label]) -> None:
+    """Write the missing images of labels again from their study, whose hash the caller has compared.
+
+    An image may differ from the one before, as where the study came in another format. It comes into its place last:
+    after a crash it is missing still, and beside a record that names another it would be taken for replaced.
+    """
+    for label in labels:
+        one_slice = _cut_as_labelled(cine, label)
         path = find_file(folder, label, "image")
-        write_images(path, one_slice.images, one_slice)
-        if label.image_sha256 is not None:
-            save_record(folder, label.model_copy(update={"image_sha256": hash_file(path)}))
+        with TemporaryDirectory(dir=folder, prefix=".glrp-") as temporary:
+            written = Path(temporary) / path.name
+            write_images(written, one_slice.images, one_slice)
+            if label.image_sha256 is not None:
+                save_record(folder, label.model_copy(update={"image_sha256": hash_file(written)}))
+            written.replace(path)
 
 
 def set_aside_damaged(folder: Path, damaged: Sequence[DamagedRecord]) -> Path:
@@ -209,6 +237,12 @@ def cut_slice(cine: Cine, frame: int, slice_index: int) -> Cine:
         geometry=geometry.model_copy(update={"origin_mm": origin}),
         source=Source(name=cine.source.name),
     )
+
+
+def _cut_as_labelled(cine: Cine, label: Label) -> Cine:
+    """A label's slice of its study, which may have come in another format meanwhile, on the label's grid."""
+    one_slice = cut_slice(cine, label.frame, label.slice)
+    return one_slice if label.geometry is None else replace(one_slice, geometry=label.geometry)
 
 
 def save_record(folder: Path, label: Label) -> None:

@@ -20,7 +20,7 @@ from glrp_napari.hashing import hash_file
 from glrp_napari.library.label_files import KINDS, find_file, load_before, load_slice
 from glrp_napari.library.manifest import take_manifest
 from glrp_napari.library.phases import take_phases
-from glrp_napari.library.protocol import load_protocol, save_protocol
+from glrp_napari.library.protocol import take_protocol
 from glrp_napari.library.record import FORMAT, Label
 from glrp_napari.library.record_text import LibraryError
 from glrp_napari.library.store import RECORDS, list_writable, save_record, survey_labels
@@ -68,8 +68,6 @@ def import_labels(source: Path, folder: Path) -> Steps:
         except (LibraryError, ReadError, FileNotFoundError) as error:
             refused.append(str(error))
         yield number, len(new)
-    if load_protocol(folder) is None and (protocol := load_protocol(source)) is not None:
-        save_protocol(folder, protocol)
     return Import(tuple(taken), len(survey.labels) - len(new), (*refused, *damaged))
 
 
@@ -164,8 +162,8 @@ def _list_members(archive: Path, file: ZipFile) -> list[ZipInfo]:
 
 
 def _take_along(source: Path, folder: Path) -> Iterator[str]:
-    """Take the order of patients and the phases along; why not, where they are damaged."""
-    for take in (take_manifest, take_phases):
+    """Take the conventions, the order of patients and the phases along; why not, where they are damaged."""
+    for take in (take_protocol, take_manifest, take_phases):
         try:
             take(source, folder)
         except LibraryError as error:

@@ -39,8 +39,8 @@ def frame(value: int) -> np.ndarray:
     return np.full((5, 32, 32), value, np.uint8)
 
 
-def run(window: Window, value: int, redo_edited: bool = False) -> None:
-    window.study.history.begin_run()
+def run(window: Window, value: int, redo_edited: bool = False, model: str = "") -> None:
+    window.study.history.begin_run(model)
     for t in range(4):
         window.study.apply_frame(t, frame(value), redo_edited)
     window.study.history.end_run()
@@ -172,6 +172,51 @@ def test_a_label_and_its_effort_belong_to_the_model_of_its_frame(study: Window) 
     study.settle()
     assert list_labels(session.labels)[-1].model == "older"
     assert read_efforts(session.folder)[-1].model == "older"
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_slice_corrected_before_another_model_ran_belongs_to_the_one_it_corrects(
+    study: Window, reopened: bool
+) -> None:
+    run(study, 2, model="older")
+    study.study.mask.paint((0, 2, 10, 10), 3)
+    run(study, 3, model="newer")
+    study.study.segmented_by, study.study.runs = "newer", {0: Run("newer")}
+    session, cine = study.dock.workplace.now.session, study.study.cine
+    if reopened:
+        study.dock.workplace.close_study()
+        study.settle()
+        study.open(cine)
+    before = len(read_efforts(session.folder))
+    study.go(0, 2)
+    study.dock.correcting.do("accept_frame")
+    study.settle()
+    labels = {one.slice: one.model for one in list_labels(session.labels) if one.study == study.study.loaded.hash}
+    assert labels == {z: "older" if z == 2 else "newer" for z in range(5)}
+    efforts = read_efforts(session.folder)[before:] if reopened else read_efforts(session.folder)[-2:]
+    found = [(one.model, one.slices, one.changed > 0) for one in efforts if one.slices]
+    assert found == [("older", 1, True), ("newer", 4, False)]
+    if not reopened:
+        assert [one.strokes for one in efforts] == [1, 0]
+
+
+def test_drawing_on_what_no_model_segmented_is_charged_to_none(study: Window) -> None:
+    session = study.dock.workplace.now.session
+    before = len(read_efforts(session.folder))
+    for x in range(9, 14):
+        study.study.mask.paint((0, 2, 10, x), 3)
+    study.go(0, 2)
+    study.press(Qt.Key.Key_K)
+    study.settle()
+    assert len(read_efforts(session.folder)) == before
+    assert [one.model for one in list_labels(session.labels) if one.study == study.study.loaded.hash] == [None]
+    run(study, 2, model="base")
+    study.study.mask.paint((1, 2, 10, 10), 3)
+    study.go(1, 2)
+    study.press(Qt.Key.Key_K)
+    study.settle()
+    (effort,) = read_efforts(session.folder)[before:]
+    assert (effort.model, effort.slices, effort.strokes) == ("base", 1, 1)
 
 
 def test_a_run_that_changes_nothing_leaves_no_step(study: Window) -> None:

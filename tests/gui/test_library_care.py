@@ -4,12 +4,13 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from glrp_napari.cine import Cine
-from glrp_napari.gui import asking
-from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol
+from glrp_napari.gui import asking, labelling
+from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol, save_protocol
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
 from glrp_napari.lint import LabelFinding
@@ -47,7 +48,7 @@ def folder(window: Window) -> Path:
 
 def ring(side: int = 32, is_open: bool = False) -> np.ndarray:
     mask = np.zeros((side, side), np.uint8)
-    mask[8:24, 8:24], mask[12:20, 12:20] = 2, 3
+    mask[8:24, 8:24], mask[12:20, 12:20], mask[8:24, 1:6] = 2, 3, 1
     if is_open:
         mask[8:12, 12:20] = 0
     return mask
@@ -185,6 +186,24 @@ def test_labels_from_before_take_the_conventions_after_one_question(library: Win
         assert care.dialog is None, "all have conventions: nothing to ask"
 
 
+def test_damaged_conventions_keep_no_slice_from_being_accepted_and_are_asked_for_anew(
+    library: Window, cine: Cine
+) -> None:
+    care, path = library.dock.library, folder(library) / "protocol.json"
+    library.open(cine)
+    path.write_bytes(b"")
+    accept(library)
+    assert [label.protocol for label in list_labels(folder(library))] == [None]
+    assert library.dock._notice_text.text().startswith("protocol.json: found no JSON")
+    care.ask_protocol()
+    library.settle()
+    assert care.dialog.protocol == Protocol()
+    care.dialog.accept()
+    library.settle()
+    assert load_protocol(folder(library)) == Protocol()
+    care.dialog.reject()
+
+
 def test_case_81_an_export_says_what_it_left_out(
     library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +238,33 @@ def test_foreign_masks_are_imported_after_one_question(
     (label,) = list_labels(folder(library))
     assert (label.frame, label.slice, label.state) == (1, 2, "corrected")
     assert library.dock._notice_text.text() == "Imported 1 label."
+    assert library.dock.library.dialog is None, "no conventions, no question"
     assert not library.dock.learn.library.progress.isVisibleTo(library.dock)
+
+
+def test_imported_masks_take_the_conventions_only_where_the_reader_says_so(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    care, mask = library.dock.library, np.zeros(cine.images.shape, np.uint8)
+    before = accept_slice(folder(library), cine, ring(), 0, 2, "corrected")
+    mask[1, 2:4] = ring()
+    (tmp_path / "masks").mkdir()
+    write_images(tmp_path / "masks" / "heart.nii.gz", cine.images, cine)
+    write_mask(tmp_path / "masks" / "heart_gt.nii.gz", mask, cine)
+    save_protocol(folder(library), Protocol(papillaries="wall"))
+    care.transferring.import_folder(tmp_path / "masks")
+    library.settle()
+    if care.transferring.dialog is not None:
+        care.transferring.dialog.accept()
+        library.settle()
+    assert care.dialog.text() == "Do the 2 imported masks follow this library's conventions?"
+    assert "papillary muscles in the wall" in care.dialog.informativeText()
+    assert {label.protocol for label in list_labels(folder(library))} == {None}
+    library.click(care.dialog.button(QMessageBox.StandardButton.Yes))
+    library.settle()
+    kept, *taken = list_labels(folder(library))
+    assert kept == before, "of those nobody was asked"
+    assert [(label.protocol, label.who) for label in taken] == [(Protocol(papillaries="wall"), "")] * 2
 
 
 def test_a_cancelled_import_keeps_what_it_took(
@@ -311,6 +356,119 @@ def test_a_removed_label_s_slice_can_be_accepted_again(library: Window, cine: Ci
     library.press(Qt.Key.Key_K)
     library.settle()
     assert [label.state for label in place.now.labels] == ["accepted"]
+
+
+def segment(window: Window, value: int = 1) -> None:
+    window.study.history.begin_run()
+    for t in range(len(window.study.states)):
+        window.study.apply_frame(t, np.full(window.study.mask.data.shape[1:], value, np.uint8), False)
+    window.study.history.end_run()
+
+
+def test_labels_that_the_map_does_not_know_are_shown_and_accepting_the_frame_leaves_them(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    """One is there when the study is opened, one comes with an import; one lies where the reader has drawn."""
+    kept = accept_slice(folder(library), cine, ring(), 0, 2, "corrected")
+    study = library.open(cine)
+    assert study.states[0, 2] == SliceState.CORRECTED
+    assert np.array_equal(study.mask.data[0, 2], ring())
+    segment(library)
+    study.mask.paint((0, 4, 9, 9), 3)
+    for z in (1, 4):
+        accept_slice(tmp_path / "source", cine, ring(), 0, z, "corrected")
+    library.dock.library.transferring.import_folder(tmp_path / "source")
+    library.settle()
+    states = [SliceState(state) for state in study.states[0]]
+    assert states == [1, SliceState.CORRECTED, SliceState.CORRECTED, 1, SliceState.EDITED]
+    assert np.array_equal(study.mask.data[0, 1], ring())
+    assert not np.array_equal(study.mask.data[0, 4], ring()), "the reader's drawing stays"
+    library.go(0, 2)
+    library.dock.correcting.do("accept_frame")
+    library.settle()
+    labels = {label.slice: label for label in list_labels(folder(library))}
+    assert [labels[z].state for z in range(5)] == ["accepted", "corrected", "corrected", "accepted", "corrected"]
+    assert labels[2] == kept
+    for _ in range(2):
+        library.dock.correcting.do("undo")
+    assert (study.mask.data[0, 1] == 1).all(), "what was shown is a step to take back"
+
+
+def test_a_corrected_label_is_not_replaced_by_the_model_s_answer_that_undo_brought_back(
+    library: Window, cine: Cine
+) -> None:
+    study = library.open(cine)
+    segment(library)
+    study.mask.paint((0, 2, 9, 9), 3)
+    library.go(0, 2)
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    (kept,) = list_labels(folder(library))
+    library.dock.correcting.do("undo")
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    assert list_labels(folder(library)) == (kept,)
+    assert "a corrected label of this slice, which stays" in library.dock._notice_text.text()
+    assert study.states[0, 2] == SliceState.PREDICTED
+
+
+def test_a_label_removed_while_its_study_was_closed_can_be_accepted_again(library: Window, cine: Cine) -> None:
+    library.open(cine)
+    accept(library)
+    library.dock.workplace.close_study()
+    library.dock.learn.remove_wanted.emit(list_labels(folder(library))[0])
+    library.settle()
+    study = library.open(cine)
+    assert study.states[0, 2] == SliceState.EDITED
+    library.go(0, 2)
+    assert library.dock.correct.accept_slice.isEnabled()
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    assert len(list_labels(folder(library))) == 1
+
+
+def test_in_another_session_folder_the_map_shows_the_labels_of_that_one(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    accept_slice(tmp_path / "other" / "labels", cine, ring(), 1, 1, "accepted")
+    study = library.open(cine)
+    accept(library)
+    library.dock.workplace.change_session(tmp_path / "other")
+    library.settle()
+    assert [study.states[where] for where in ((0, 2), (1, 1))] == [SliceState.EDITED, SliceState.ACCEPTED]
+
+
+def test_undo_brings_back_no_label_that_was_removed_meanwhile(library: Window, cine: Cine) -> None:
+    study = library.open(cine)
+    accept(library)
+    study.mask.paint((0, 2, 20, 20), 1)
+    library.dock.learn.remove_wanted.emit(list_labels(folder(library))[0])
+    library.settle()
+    library.dock.correcting.do("undo")
+    assert study.states[0, 2] == SliceState.EDITED
+
+
+def test_fault_4_a_label_that_could_not_be_stored_undoes_nothing_that_was_drawn_meanwhile(
+    library: Window, cine: Cine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, stop = library.open(cine), Event()
+
+    def fail(*_arguments: object) -> None:
+        stop.wait(60)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(labelling, "accept_slices", fail)
+    segment(library)
+    for z in (2, 3):
+        library.go(0, z)
+        library.press(Qt.Key.Key_K)
+    study.mask.paint((0, 2, 9, 9), 3)
+    stop.set()
+    library.settle()
+    assert "No space left" in library.dock._notice_text.text()
+    assert [study.states[0, z] for z in (2, 3)] == [SliceState.EDITED, SliceState.PREDICTED]
+    segment(library, 2)
+    assert [study.mask.data[0, z, 9, 9] for z in (2, 3)] == [3, 2]
 
 
 def test_undo_across_an_accept_says_that_the_label_stays(library: Window, cine: Cine) -> None:

@@ -352,6 +352,32 @@ def test_labels_beyond_the_base_are_not_learned_from_while_it_is_set_so(beating:
     assert list_outside() == {beyond: True, 3: False}
 
 
+def test_phases_and_base_in_the_library_follow_the_reader_and_the_closing(beating: Window) -> None:
+    place, measuring, study = beating.dock.workplace, beating.dock.measuring, beating.study
+    folder = place.now.session.labels
+
+    def list_kept() -> list[tuple[int, int]]:
+        return [(one.frame, one.first) for one in load_phases(folder).get(study.loaded.hash, ())]
+
+    measuring.decide(phases=Phases(3, 6))
+    wait_for_numbers(beating)
+    beating.settle()
+    assert not list_kept(), "no label, nothing to know"
+    beating.go(4, 2)
+    beating.press(Qt.Key.Key_K)
+    beating.settle()
+    assert [frame for frame, _first in list_kept()] == [3, 6]
+    measuring.decide(phases=Phases(2, 7), lv_slices={2: (2, 3)})
+    wait_for_numbers(beating)
+    beating.settle()
+    assert list_kept()[0] == (2, 2)
+    assert list_kept()[1][0] == 7
+    measuring.decide(phases=Phases(3, 7))
+    place.close_study()
+    beating.settle()
+    assert [frame for frame, _first in list_kept()] == [3, 7]
+
+
 def test_body_size_gives_indexed_values_and_ranges(beating: Window) -> None:
     section = beating.dock.measure
     section.height_box.setValue(180)

@@ -20,6 +20,7 @@ from glrp_napari.library import (
     adopt_protocol,
     list_labels,
     load_before,
+    load_protocol,
     load_slice,
     mark_outside,
     relink_images,
@@ -134,6 +135,28 @@ def test_case_81_a_missing_image_is_named(coded_cine: Cine, tmp_path: Path) -> N
     assert survey_labels(tmp_path).missing == (label,)
 
 
+def test_fault_2_a_crash_while_a_missing_image_is_written_again_leaves_it_missing(
+    coded_cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The study now comes in another format, so that the image's file is another one."""
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
+    find_file(tmp_path, label, "image").unlink()
+    again = replace(coded_cine, images=coded_cine.images.astype(np.float64))
+
+    def crash(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    for owner, step in ((store, "write_images"), (store, "save_record"), (Path, "replace")):
+        missing = survey_labels(tmp_path).missing
+        assert len(missing) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, step, crash)
+            with pytest.raises(KeyboardInterrupt):
+                relink_images(tmp_path, again, missing)
+    relink_images(tmp_path, again, survey_labels(tmp_path).missing)
+    np.testing.assert_array_equal(load_slice(tmp_path, list_labels(tmp_path)[0])[1], paint(coded_cine))
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_case_81_a_missing_image_is_written_again_from_its_study(
     coded_cine: Cine, tmp_path: Path, turned: bool
@@ -189,6 +212,15 @@ def test_the_record_says_who_by_which_protocol_on_which_grid(coded_cine: Cine, t
     assert found.geometry.origin_mm == (0, 0, 16.0)
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"papillaries": "both"}'])
+def test_damaged_conventions_cost_no_label(coded_cine: Cine, tmp_path: Path, text: str) -> None:
+    (tmp_path / "protocol.json").write_text(text)
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
+    assert label.protocol is None
+    with pytest.raises(LibraryError, match=r"^protocol.json: .*; until they are saved anew"):
+        load_protocol(tmp_path)
+
+
 def test_labels_from_before_the_conventions_take_them_and_others_keep_theirs(coded_cine: Cine, tmp_path: Path) -> None:
     first = accept_slices(tmp_path, coded_cine, [Accepted(0, z, "corrected", paint(coded_cine)) for z in (0, 1)])
     old = first[0].model_dump(mode="json", exclude={"patient", "outside"}) | {"format_version": 2}
@@ -212,11 +244,22 @@ def test_the_model_s_answer_is_kept_beside_the_correction(coded_cine: Cine, tmp_
     np.testing.assert_array_equal(load_before(tmp_path, corrected), before)
     np.testing.assert_array_equal(load_slice(tmp_path, corrected)[1], mask)
     assert load_before(tmp_path, accepted) is None
-    again = accept_slice(tmp_path, coded_cine, mask, 0, 0, "accepted")
+    again = accept_slice(tmp_path, coded_cine, mask, 0, 0, "corrected")
     assert load_before(tmp_path, again) is None
     remove_label(tmp_path, again)
     remove_label(tmp_path, accepted)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_s_answer_as_it_was_never_replaces_a_corrected_label(coded_cine: Cine, tmp_path: Path) -> None:
+    mask, other = paint(coded_cine), np.zeros_like(paint(coded_cine))
+    kept, first = (accept_slice(tmp_path, coded_cine, mask, 0, z, ("corrected", "accepted")[z]) for z in (0, 1))
+    (taken,) = accept_slices(tmp_path, coded_cine, [Accepted(0, z, "accepted", other) for z in (0, 1)])
+    assert (taken.slice, taken.counter) == (1, first.counter + 1)
+    assert list_labels(tmp_path) == (kept, taken)
+    np.testing.assert_array_equal(load_slice(tmp_path, kept)[1], mask)
+    with pytest.raises(LibraryError, match="found a corrected label of slice 0 of frame 0"):
+        accept_slice(tmp_path, coded_cine, other, 0, 0, "accepted")
 
 
 def test_a_model_s_answer_of_another_shape_is_refused(coded_cine: Cine, tmp_path: Path) -> None:
@@ -235,7 +278,7 @@ def test_a_record_of_format_1_still_reads(coded_cine: Cine, tmp_path: Path) -> N
     (found,) = list_labels(tmp_path)
     assert (found.format_version, found.who, found.protocol, load_before(tmp_path, found)) == (1, "", None, None)
     np.testing.assert_array_equal(load_slice(tmp_path, found)[1], paint(coded_cine))
-    new = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "accepted")
+    new = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "corrected")
     assert (new.counter, len(list(tmp_path.iterdir()))) == (2, 3)
 
 

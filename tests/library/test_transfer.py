@@ -29,8 +29,9 @@ from glrp_napari.library import (
 )
 from glrp_napari.library.foreign import Pair, find_pairs, import_pairs
 from glrp_napari.library.label_files import find_file
-from glrp_napari.library.manifest import MANIFEST
+from glrp_napari.library.manifest import MANIFEST, load_manifest
 from glrp_napari.library.phases import PHASES, keep_phases, load_phases
+from glrp_napari.library.protocol import FILE
 from glrp_napari.library.transfer import Import, export_labels, import_archive, import_labels, pack_labels
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import read_mask
@@ -215,7 +216,10 @@ def test_a_cancelled_import_has_the_order_of_patients(library: Path, tmp_path: P
     assert (tmp_path / "new" / MANIFEST).read_text() == ORDER
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"patients": {}}', '{"patients": [1]}', "link"])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"patients": {}}', '{"patients": [1]}', '{"format_version": 2}', '{"patients": [], "x": 0}', "link"],
+)
 def test_a_damaged_order_of_patients_is_refused_and_the_labels_are_taken(
     library: Path, tmp_path: Path, text: str
 ) -> None:
@@ -226,7 +230,8 @@ def test_a_damaged_order_of_patients_is_refused_and_the_labels_are_taken(
         (library / MANIFEST).write_text(text)
     done = finish(import_labels(library, tmp_path / "new"))
     assert len(done.taken) == 3
-    assert done.refused[0].startswith(f"{MANIFEST}: found")
+    assert done.refused[0].startswith(f"{MANIFEST}: ")
+    assert load_manifest(tmp_path / "new").patients == (), "what came can be read again"
     assert not (tmp_path / "new" / MANIFEST).exists()
 
 
@@ -242,6 +247,19 @@ def test_the_phases_of_studies_go_along_and_those_known_stay(library: Path, tmp_
     done = finish(import_labels(library, tmp_path / "new"))
     assert len(done.taken) == 3
     assert done.refused[0].startswith(f"{PHASES}: found")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"papillaries": "both"}'])
+def test_damaged_conventions_stay_behind_and_the_labels_go(library: Path, tmp_path: Path, text: str) -> None:
+    (library / FILE).write_text(text)
+    for done in (
+        finish(import_labels(library, tmp_path / "new")),
+        finish(export_labels(library, tmp_path / "out")),
+        finish(pack_labels(library, tmp_path / "out.zip")),
+    ):
+        assert len(done.taken) == 3
+        assert [one.startswith(f"{FILE}: ") for one in done.refused] == [True]
+    assert not (tmp_path / "new" / FILE).exists()
 
 
 def test_a_folder_without_labels_is_no_library(tmp_path: Path) -> None:
@@ -321,13 +339,22 @@ def test_foreign_labels_are_mapped_and_taken_where_something_is_labelled(coded_c
     (pair,) = find_pairs(tmp_path / "in")
     assert pair.mask == path
     swapped = Pair(pair.image, pair.mask, {1: 3, 2: 2, 3: 1})
-    done = finish(import_pairs([swapped], tmp_path / "new", who="C."))
-    assert [(label.frame, label.slice, label.state, label.who) for label in done.taken] == [
-        (1, 2, "corrected", "C."),
-        (2, 0, "corrected", "C."),
+    done = finish(import_pairs([swapped], tmp_path / "new"))
+    assert [(label.frame, label.slice, label.state) for label in done.taken] == [
+        (1, 2, "corrected"),
+        (2, 0, "corrected"),
     ]
     np.testing.assert_array_equal(load_slice(tmp_path / "new", done.taken[0])[1], paint(coded_cine, 3))
     assert finish(import_pairs([swapped], tmp_path / "new")).known == 2
+
+
+def test_foreign_labels_carry_neither_this_library_s_conventions_nor_a_reader(coded_cine: Cine, tmp_path: Path) -> None:
+    mask = np.zeros(coded_cine.images.shape, np.uint8)
+    mask[1, 2] = paint(coded_cine, 3)
+    write_pair(tmp_path / "in", coded_cine, mask)
+    save_protocol(tmp_path / "new", Protocol())
+    (label,) = finish(import_pairs(find_pairs(tmp_path / "in"), tmp_path / "new")).taken
+    assert (label.protocol, label.who) == (None, "")
 
 
 @pytest.mark.parametrize("wrong", ["case 68: labels", "case 66: grid", "case 71: empty"])

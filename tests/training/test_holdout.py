@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from glrp_training.holdout import (
-    MANIFEST,
     Plan,
     freeze_manifest,
     group_patients,
-    load_manifest,
     plan_validation,
 )
 
 from glrp_napari.cine import Cine
 from glrp_napari.library import Label, LibraryError, list_labels
 from glrp_napari.library.foreign import find_pairs, import_pairs
+from glrp_napari.library.manifest import MANIFEST, load_manifest
 from glrp_napari.writing.masks import write_images, write_mask
 
 PATIENTS = [f"{i:012x}".ljust(64, "0") for i in range(30)]

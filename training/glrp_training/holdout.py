@@ -8,27 +8,15 @@ not trained on tomorrow.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field, ValidationError
 
 from glrp_napari.comparison import HeldOut
-from glrp_napari.library import Label, LibraryError
-from glrp_napari.library.manifest import MANIFEST
-from glrp_napari.models import Settings
-from glrp_napari.writing.atomic import write_atomically
+from glrp_napari.library import Label
+from glrp_napari.library.manifest import Manifest, load_manifest, save_manifest
 
 ENOUGH_PATIENTS = 10
 """From so many on, every fifth patient is kept out of the final training and validates it."""
 EVERY = 5
 FOLDS = 3
-
-
-class Manifest(Settings):
-    """The patients of a library (by hash, their own or that of a study) in the order in which they came."""
-
-    format_version: Literal[1] = 1
-    patients: tuple[str, ...] = Field(default=())
 
 
 @dataclass(frozen=True)
@@ -113,21 +101,8 @@ def freeze_manifest(folder: Path, labels: Sequence[Label]) -> Manifest:
     came = [whose[label.study] for label in in_order]
     manifest = Manifest(patients=tuple(dict.fromkeys((*known, *came))))
     if manifest.patients != known:
-        write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2).encode() + b"\n")
+        save_manifest(folder, manifest)
     return manifest
-
-
-def load_manifest(folder: Path) -> Manifest:
-    """The manifest of a library, an empty one where there is none. Raises LibraryError for a damaged one."""
-    path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return Manifest()
-    except ValidationError as error:
-        raise LibraryError(
-            f"{path}: {error.errors()[0]['msg']}, expected the list of patients; remove the file to draw them anew"
-        ) from None
 
 
 def _plan(how: HeldOut, labels: tuple[Label, ...], places: Mapping[str, int]) -> Plan:
