@@ -1,4 +1,4 @@
-"""What was found when a fine-tuned model was measured against the model it came from.
+"""What was found when a fine-tuned model was measured against the model in use, and against the one it came from.
 
 Plain frozen values that travel in a message and stay in the model's card. Knows no network; what follows from them is
 `gate`'s to say.
@@ -60,7 +60,8 @@ class Heart(Found):
 
 
 class PatientComparison(Found):
-    """Base and candidate on the held-out corrected slices of one patient (the hash of a study of his).
+    """The model in use (`base`) and the candidate on the held-out corrected slices of one patient (the hash of a study
+    of his).
 
     The hearts are there where end-diastole and end-systole are fully labelled: by the labels, and by each model.
     """
@@ -80,16 +81,17 @@ class PatientComparison(Found):
 
 
 class Anchor(Found):
-    """Whether the candidate forgot what the base knew.
+    """Whether the candidate forgot what the base knew, the model that its training started from.
 
     Mean Dice on phantoms that no training saw, and the Dice between both models' answers on unlabelled slices where
-    the base is sure; None where there was no study open, or none of its slices the base was sure of.
+    the base is sure; None where there was no study open (`study_open`), or none of its slices the base was sure of.
     """
 
     base_phantoms: float
     candidate_phantoms: float
     agreement: float | None = None
     slices: int = 0
+    study_open: bool = False
 
     @property
     def drop(self) -> float:
@@ -109,13 +111,19 @@ class SliceChange(Found):
 
 
 class Comparison(Found):
-    """Base and candidate on corrected slices that the training of what is compared did not see, and on the anchor.
+    """The model in use and the candidate on corrected slices that neither learned from, and base and candidate on the
+    anchor.
 
     `held_out` says what kept those apart: other patients, other slices of the one patient, or nothing (then there
-    are no patients here). `trained` labels were learned from. `complete` is false when the checks were cut short.
+    are no patients here); `all_seen` that only because the model in use has learned from all there is. `in_use` is that
+    model's name and `started_from` the base's; where they differ, `base` of a patient is the model in use. `trained`
+    labels were learned from. `complete` is false when the checks were cut short.
     """
 
     held_out: HeldOut
+    all_seen: bool = False
+    in_use: str = ""
+    started_from: str = ""
     trained: int = 0
     patients: tuple[PatientComparison, ...] = ()
     anchor: Anchor | None = None
@@ -129,7 +137,7 @@ class Comparison(Found):
 
     @property
     def base(self) -> float:
-        """The base's mean Dice, every patient counting the same."""
+        """The mean Dice of the model in use, every patient counting the same."""
         return mean(patient.base.mean_dice for patient in self.patients) or 0.0
 
     @property

@@ -59,6 +59,8 @@ class SegmentRequest(Message):
 class FinetuneRequest(Message):
     """Adapt the weights file `base` to the labels in the folder `library`; the new model is written to `models`.
 
+    `in_use` is the weights file whose place the new model may take, with which it is compared (None: that is `base`).
+    `may_write` says that the client has claimed the library, so that the order of its patients may be kept there.
     `study` is the open study, of whose unlabelled slices a few take part. `pictures` is the folder for pictures of
     slices before and after (None: none are made). `phases` are ED and ES of the open study, where they are settled;
     those of others are in the library. With `resume` the interrupted fine-tuning in `models` goes on.
@@ -69,6 +71,8 @@ class FinetuneRequest(Message):
     base: Path
     models: Path
     name: str
+    in_use: Path | None = None
+    may_write: bool = False
     study: StudyFile | None = None
     pictures: Path | None = None
     phases: SettledPhases = {}

@@ -210,8 +210,18 @@ def run_finetune(request: FinetuneRequest) -> Iterator[Event]:
     if request.resume:
         yield from resume(base, request.models, place, request.pictures)
         return
+    in_use = None if request.in_use is None else find_model(str(request.in_use))
     yield from adapt(
-        request.library, base, request.models, request.name, place, request.study, request.pictures, request.phases
+        request.library,
+        base,
+        request.models,
+        request.name,
+        place,
+        request.study,
+        request.pictures,
+        request.phases,
+        in_use=in_use,
+        may_write=request.may_write,
     )
 
 

@@ -12,7 +12,9 @@ STUDY = m.StudyFile(images=Path("a.npy"), geometry=Geometry(spacing_mm=(8, 1.5, 
 REQUESTS = [
     m.SegmentRequest(study=STUDY, model=Path("m.safetensors"), out=Path("o"), frames=(0, 3)),
     m.SegmentRequest(study=STUDY, model=Path("m.safetensors"), out=Path("o"), frames="ed-es", crf=True),
-    m.FinetuneRequest(library=Path("l"), base=Path("b"), models=Path("m"), name="mine"),
+    m.FinetuneRequest(
+        library=Path("l"), base=Path("b"), models=Path("m"), name="mine", in_use=Path("i"), may_write=True
+    ),
     m.Cancel(),
 ]
 EVENTS = [

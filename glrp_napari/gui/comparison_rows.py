@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from glrp_napari.cine import count
 from glrp_napari.comparison import READERS, Anchor, Comparison, Heart, PatientComparison, SliceChange
-from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT
+from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT, explain_no_agreement
 
 HEADS = ("", "measure", "before", "now", "beside it")
 Row = tuple[str, str, str, str, str]
@@ -51,7 +51,9 @@ def _list_hearts(labelled: Heart | None, base: Heart | None, now: Heart | None) 
 def _list_anchor(anchor: Anchor) -> list[Row]:
     before, now = f"{anchor.base_phantoms:.3f}", f"{anchor.candidate_phantoms:.3f}"
     rows: list[Row] = [("Not forgotten?", "Dice on test hearts", before, now, f"may fall by {MAX_DROP}")]
-    if anchor.agreement is not None:
+    if anchor.agreement is None:
+        rows.append(("", "agreement where it was sure", "", "not checked", explain_no_agreement(anchor)))
+    else:
         slices = f"{anchor.slices} unlabelled slices, at least {MIN_AGREEMENT}"
         rows.append(("", "agreement where it was sure", "1.000", f"{anchor.agreement:.3f}", slices))
     return rows

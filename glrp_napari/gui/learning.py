@@ -34,7 +34,7 @@ PROBE_MS = 3000
 
 
 class Learning(QObject):
-    """Fine-tunes the chosen model's base on the session's labels."""
+    """Fine-tunes the chosen model's base on the session's labels; what comes of it is compared with the chosen one."""
 
     began = Signal()
     advanced = Signal(str, int, int, object)
@@ -81,7 +81,9 @@ class Learning(QObject):
         if (request := self._request) is None:
             return
         wrote = request.resume or read_stamp(request.models) not in (None, self._stamp)
-        changed = {"pictures": None, "resume": True, "study": None} if wrote else {"pictures": None}
+        changed = {"pictures": None, "may_write": False}  # the window lets the library go
+        if wrote:
+            changed |= {"resume": True, "study": None}
         start_detached(store_request(request.model_copy(update=changed)))
 
     def switch(self) -> None:
@@ -107,13 +109,15 @@ class Learning(QObject):
             place.writers.run(lambda: (is_at_work(models), is_due(models)), self._on_probed, place.tell)
 
     def _make_request(self, base: Model, resume: bool) -> FinetuneRequest:
-        place = self._workplace
+        place, chosen = self._workplace, self._workplace.find_model()
         session = place.now.session
         return FinetuneRequest(
             library=session.labels,
             base=base.weights,
             models=session.models,
             name=NAME,
+            in_use=None if chosen in (None, base) else chosen.weights,
+            may_write=not place.now.read_only,
             study=self._describe_study(),
             pictures=Path(mkdtemp(dir=place.scratch.claim())),
             phases=place.study.settle_phases() if place.study is not None else {},
@@ -183,12 +187,21 @@ class Learning(QObject):
         self._workplace.list_session()
 
     def _take(self, done: FinetuneDone) -> None:
-        """Use the new model where the gate lets it pass."""
+        """Use the new model where the gate lets it pass, in place of the very model that it was compared with."""
         place, name, verdict = self._workplace, done.model.stem, decide(done.comparison)
-        before = place.now.model if verdict.accepted else ""
-        outcome = describe_outcome(name, verdict.accepted, verdict.sentence)
-        place.update(candidate=name, replaced=before, comparison=done.comparison, outcome=outcome, new_labels=0)
-        if verdict.accepted:
+        compared, now = done.comparison.in_use, place.now.model
+        taken = verdict.accepted and compared in ("", now)
+        sentence = verdict.sentence
+        if verdict.accepted and not taken:
+            sentence += f" It was compared with {compared}, and {now} is in use."
+        place.update(
+            candidate=name,
+            replaced=now if taken else "",
+            comparison=done.comparison,
+            outcome=describe_outcome(name, taken, sentence),
+            new_labels=0,
+        )
+        if taken:
             place.choose_model(name)
 
 

@@ -124,6 +124,26 @@ def test_phases_and_slices_as_the_reader_settled_them_go_with_the_request(
     close_window(window)
 
 
+def test_the_model_in_use_goes_with_the_request_though_training_begins_at_its_base(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_WORKER_LOG", str(tmp_path / "request"))
+    card = models.load_card(model_folder / "base.safetensors")
+    come_from = {"labels": ("a",), "parent": "base", "training": {"base_sha256": card.weights_sha256}}
+    mine = models.save_model_files(
+        tmp_path / "models", card.model_copy(update={"name": "mine-1", **come_from}), b"weights"
+    )
+    window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
+    window.dock.workplace.choose_model("mine-1")
+    window.settle()
+    finetune(window)
+    window.settle()
+    request = decode_request((tmp_path / "request").read_bytes())
+    assert (request.base, request.in_use) == (model_folder / "base.safetensors", mine.weights)
+    assert request.may_write
+    close_window(window)
+
+
 def draw_hearts(study: OpenStudy) -> None:
     """An LV in every slice, as a run leaves it."""
     mask = np.zeros(study.mask.data.shape[1:], np.uint8)
@@ -244,13 +264,14 @@ def quick(model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(learning, "PROBE_MS", 200)
 
 
-def leave_done(folder: Path, dice: float) -> None:
+def leave_done(folder: Path, dice: float, in_use: str = "") -> None:
     """What a fine-tuning without a window leaves in a session's folder when it is done."""
     card = models.Card(name="my-labels-1", title="Mine", weights_sha256="")
     model = models.save_model_files(folder / "models", card, b"weights")
     found = compare(make_request(folder), dice)
     changed = tuple(change.model_copy(update={"picture": None}) for change in found.changed)
-    leave_word(folder, FinetuneDone(model=model.weights, comparison=found.model_copy(update={"changed": changed})))
+    found = found.model_copy(update={"changed": changed, "in_use": in_use, "started_from": in_use})
+    leave_word(folder, FinetuneDone(model=model.weights, comparison=found))
 
 
 def leave_word(folder: Path, message: Message) -> Path:
@@ -281,6 +302,18 @@ def list_left(folder: Path) -> list[str]:
 
 def get_notice(window: Window) -> str:
     return window.dock._notice_text.text() if window.dock._notice.isVisibleTo(window.dock) else ""
+
+
+def test_a_model_takes_the_place_of_the_one_it_was_compared_with_alone(tmp_path: Path, quick: None) -> None:
+    leave_done(tmp_path, 0.9, in_use="another")
+    window = make_window(tmp_path)
+    learn, place = window.dock.learn, window.dock.workplace
+    window.wait(lambda: bool(place.now.candidate))
+    assert place.now.model == "base"
+    assert "my-labels-1 is made but not in use. It helped" in learn.outcome.text()
+    assert "It was compared with another, and base is in use." in learn.outcome.text()
+    assert learn.switch.text() == "Use it anyway"
+    close_window(window)
 
 
 def test_left_running_and_done_it_is_taken_as_if_the_window_had_waited(tmp_path: Path, quick: None) -> None:

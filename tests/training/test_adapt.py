@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from glrp_training import adapt as adapting
-from glrp_training import recall, score, trial
+from glrp_training import pictures, recall, score, trial
 from glrp_training import slices as slicing
 from glrp_training.adapt import adapt, choose_settings, resume
-from glrp_training.compare import Judged, compare_patients
+from glrp_training.compare import Judged, compare_patients, predict_labels
 from glrp_training.consistency import Consistency
 from glrp_training.finetune import FinetuneSettings, Material, finetune
 from glrp_training.optimise import NotFiniteError
@@ -40,12 +40,15 @@ from glrp_napari.library import (
     Protocol,
     accept_slice,
     accept_slices,
+    adopt_protocol,
     list_labels,
+    load_slice,
     mark_outside,
     remove_label,
     save_protocol,
 )
 from glrp_napari.library.phases import keep_phases
+from glrp_napari.library.store import save_record
 from glrp_napari.messages import (
     FinetuneDone,
     Interrupted,
@@ -64,7 +67,8 @@ from glrp_napari.models import (
     save_model_files,
 )
 from glrp_napari.phantom import Phantom
-from glrp_napari.segment import Segmenter
+from glrp_napari.progress import collect
+from glrp_napari.segment import Segmenter, open_model
 from glrp_napari.unet import UNet
 from glrp_napari.weights import blank_card, encode_weights, load_network
 
@@ -413,6 +417,70 @@ for event in adapt(Path(sys.argv[1]), find_model(sys.argv[2]), Path(sys.argv[3])
 """
 
 
+def save_other(folder: Path, model: Model, name: str, **card: object) -> Model:
+    """A model of other weights that segments nothing."""
+    network = load_network(model)
+    torch.nn.init.zeros_(network.decoder.head.weight)
+    known = {"architecture": model.card.architecture, "preprocessing": model.card.preprocessing}
+    return save_model_files(folder, blank_card(name=name, title=name, **known, **card), encode_weights(network))
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_second_fine_tuning_begins_at_the_base_and_is_compared_with_the_model_in_use(
+    resumed: bool, bright_model: Model, library: Path, tmp_path: Path
+) -> None:
+    """The training is the base's, to the bit; the figures before are those of the model in use, gone or not."""
+    in_use = save_other(tmp_path / "models", bright_model, "mine-1")
+    first = finish(adapt(library, bright_model, tmp_path / "other", "mine", CPU))
+    events = adapt(library, bright_model, tmp_path / "models", "mine", CPU, in_use=in_use)
+    if resumed:
+        for event in events:
+            if isinstance(event, TrainingStep) and event.step == 12:
+                break
+        events.close()
+        for path in (tmp_path / "models").glob("mine-1.*"):
+            path.unlink()
+        events = resume(bright_model, tmp_path / "models", CPU)
+    done = finish(events)
+    one, other = (find_model(str(each.model)).card for each in (first, done))
+    assert one.weights_sha256 == other.weights_sha256
+    assert other.parent == "bright"
+    assert done.comparison.candidate == first.comparison.candidate
+    assert done.comparison.anchor == first.comparison.anchor
+    assert first.comparison.base > 0.3
+    assert done.comparison.base < first.comparison.base / 2
+    assert (done.comparison.in_use, done.comparison.started_from) == ("mine-1", "bright")
+    assert first.comparison.in_use == first.comparison.started_from == "bright"
+
+
+def test_what_the_model_in_use_has_learned_from_validates_nothing(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    labels = list_labels(library)
+    by_patient = [[label.stem for label in labels if label.study == study] for study in {one.study for one in labels}]
+    one = save_other(tmp_path / "one", tiny_model, "mine-1", labels=tuple(by_patient[0]))
+    found = finish(adapt(library, tiny_model, tmp_path / "models", "mine", CPU, in_use=one)).comparison
+    assert (found.held_out, len(found.patients), found.all_seen) == ("patients", 1, False)
+    assert by_patient[1][0].startswith(found.patients[0].study[:12])
+    both = save_other(tmp_path / "both", tiny_model, "mine-1", labels=(*by_patient[0], *by_patient[1]))
+    found = finish(adapt(library, tiny_model, tmp_path / "models", "mine", CPU, in_use=both)).comparison
+    assert (found.held_out, found.patients, found.all_seen) == ("nothing", (), True)
+    verdict = decide(found)
+    assert verdict.reason == "unproven"
+    assert "mine-1 has already learned from the patients you corrected" in verdict.sentence
+
+
+def test_a_base_that_corrects_the_bias_field_is_refused_at_once(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    preprocessing = tiny_model.card.preprocessing.model_copy(update={"n4": True})
+    card = tiny_model.card.model_copy(update={"name": "n4", "preprocessing": preprocessing})
+    other = save_model_files(tmp_path / "models", card, tiny_model.weights.read_bytes() + b" ")
+    for base, in_use in ((other, None), (tiny_model, other)):
+        with pytest.raises(ModelError, match="n4: found a model that corrects the bias field"):
+            next(adapt(library, base, tmp_path / "models", "mine", CPU, in_use=in_use))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_fault_7_killed_it_goes_on_from_the_last_checkpoint(library: Path, tiny_model: Model, tmp_path: Path) -> None:
     command = [sys.executable, "-c", RUN_UNTIL_KILLED, str(library), str(tiny_model.weights), str(tmp_path / "killed")]
@@ -448,6 +516,45 @@ def test_fault_5_a_full_disk_pauses_and_goes_on(
     assert isinstance(events[-1], FinetuneDone)
 
 
+@pytest.mark.parametrize("module", ["unfinished", "adapt"])
+def test_fault_5_a_full_disk_pauses_what_keeps_the_outcome(
+    module: str, library: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the training came to, before it is checked, and the model itself."""
+    from glrp_training import checkpoint, unfinished
+
+    where, name = {"unfinished": (unfinished, "save_entry"), "adapt": (adapting, "save_model_files")}[module]
+    write, full = getattr(where, name), [2]
+
+    def write_or_not(path: Path, *rest: object) -> object:
+        if (module == "adapt" or path.name.startswith("trained")) and full[0]:
+            full[0] -= 1
+            raise OSError(28, "No space left on device")
+        return write(path, *rest)
+
+    monkeypatch.setattr(where, name, write_or_not)
+    monkeypatch.setattr(checkpoint, "WAIT_FOR_ROOM_S", 0.0)
+    events = list(adapt(library, tiny_model, tmp_path, "mine", CPU))
+    paused = [event for event in events if isinstance(event, Progress) and "no room left" in event.stage]
+    assert len(paused) == 2
+    assert events[-1].model.stem == "mine-1"
+
+
+def test_fault_5_a_picture_that_cannot_be_written_is_told_of_once_and_goes_on(
+    library: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pictures, "write_atomically", refuse)
+    events = list(adapt(library, tiny_model, tmp_path, "mine", CPU, pictures=tmp_path / "pictures"))
+    told = [event for event in events if isinstance(event, Notice) and "Pictures of slices" in event.text]
+    assert len(told) == 1
+    assert events[-1].comparison.complete
+    assert {change.picture for change in events[-1].comparison.changed} == {None}
+    assert {event.picture for event in events if isinstance(event, Validated)} == {None}
+
+
 def test_two_do_not_fine_tune_into_one_folder(library: Path, tiny_model: Model, tmp_path: Path) -> None:
     with hold(tmp_path), pytest.raises(UnfinishedError, match="another fine-tuning at work"):
         next(adapt(library, tiny_model, tmp_path, "mine", CPU))
@@ -474,8 +581,32 @@ def test_of_a_fused_base_the_first_network_is_fine_tuned(library: Path, tiny_mod
         preprocessing=tiny_model.card.preprocessing,
     )
     fused = save_model_files(tmp_path, card, encode_weights(one, other, members=("glrp", "grp")))
-    card = find_model(str(finish(adapt(library, fused, tmp_path, "mine", CPU)).model)).card
+    done = finish(adapt(library, fused, tmp_path, "mine", CPU))
+    card = find_model(str(done.model)).card
     assert (card.parent, card.members) == ("fused", ())
+    assert done.comparison.in_use == done.comparison.started_from == "fused"
+
+
+def test_a_fused_base_is_compared_with_all_its_networks(bright_model: Model, library: Path, tmp_path: Path) -> None:
+    """Its first network finds nothing, so that it alone would be easy to beat."""
+    known, first = load_network(bright_model), load_network(bright_model)
+    with torch.no_grad():
+        first.decoder.head.weight.zero_()
+        first.decoder.head.bias.zero_()
+    layout = {"architecture": known.architecture, "preprocessing": bright_model.card.preprocessing}
+    card = blank_card(name="fused", title="Fused", members=("a", "b"), **layout)
+    fused = save_model_files(tmp_path, card, encode_weights(first, known, members=("a", "b")))
+    labels = list_labels(library)
+    judged = []
+    for label in labels:
+        image, mask, geometry = load_slice(library, label)
+        judged.append(Judged(label, image, mask, geometry, mask, mask))
+    answers = collect(predict_labels(open_model(fused, CPU), library, labels))
+    judged = [replace(one, base=answers[one.label.stem]) for one in judged]
+    expected = compare_patients(judged, {}, {label.study: label.study for label in labels})
+    found = finish(adapt(library, fused, tmp_path, "mine", CPU)).comparison
+    assert found.base == pytest.approx(sum(patient.base.mean_dice for patient in expected) / 2)
+    assert found.base > 0.3
 
 
 @pytest.mark.parametrize("bad_step", [4, 16])
@@ -580,6 +711,40 @@ def test_labels_without_the_conventions_of_others_are_told_of(library: Path, tin
     assert find_model(str(events[-1].model)).card.training["protocol"] is None
 
 
+def test_a_refit_follows_the_conventions_of_the_card(library: Path, tiny_model: Model, tmp_path: Path) -> None:
+    """Those adopted later are not those that the model was trained by."""
+    model = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model))
+    adopt_protocol(library, Protocol(papillaries="wall"))
+    assert run_out(refit(model, tiny_model, library, CPU), []).is_same
+    agreed = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model))
+    assert agreed.card.training["protocol"]["papillaries"] == "wall"
+    assert agreed.card.weights_sha256 != model.card.weights_sha256
+    assert run_out(refit(agreed, tiny_model, library, CPU), []).is_same
+
+
+def test_rehearsal_tests_and_card_follow_one_protocol_though_a_patient_is_kept_apart(
+    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only label without conventions is of the fifth patient of ten, whom the training does not see."""
+    monkeypatch.setattr(adapting, "choose_settings", lambda _labels: FinetuneSettings(steps=10, batch=2))
+    library, found = tmp_path / "labels", []
+    for seed in range(10):
+        cine, mask = make_square_cine(seed)
+        accept_slice(library, cine, mask[0, 0], 0, 0, "corrected")
+    fifth = list_labels(library)[4]
+    for label in list_labels(library):
+        if label != fifth:
+            save_record(library, label.model_copy(update={"protocol": Protocol(papillaries="wall")}))
+    for module in (recall, trial):
+        kept = module.redraw
+        monkeypatch.setattr(
+            module, "redraw", lambda s, protocol, kept=kept: found.append(protocol) or kept(s, protocol)
+        )
+    card = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model)).card
+    assert fifth.stem in card.training["apart"]
+    assert {*found, card.training["protocol"]} == {None}
+
+
 def test_an_empty_library_is_refused(tiny_model: Model, tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="found no accepted labels"):
         list(adapt(tmp_path, tiny_model, tmp_path, "mine", CPU))
@@ -633,6 +798,60 @@ def test_unlabelled_slices_take_part_but_for_those_beyond_base_and_apex(library:
     partly = study.model_copy(update={"outside": {0: (0, 1)}})
     images, levels = recall.sample_study(partly, labels, settings)
     assert (len(images), levels.tolist()) == (2, [3, 5])
+
+
+@pytest.mark.parametrize(("frames", "levels"), [(1, 3), (6, 10), (8, 20), (6, 61), (1, 100)])
+def test_what_is_learned_from_what_is_tried_and_what_is_tested_on_lie_at_positions_of_their_own(
+    frames: int, levels: int, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "study.npy", np.zeros((frames, levels, 16, 16), np.float32))
+    study = StudyFile(images=tmp_path / "study.npy", geometry=Geometry(spacing_mm=(8, 2, 2)), name="s")
+    _, found = recall.sample_study(study, [], Preprocessing(size=64, spacing_mm=2.0))
+    assert min(levels, 40) <= len(found) <= recall.MAX_SAMPLED
+    parts = recall.part_positions(found, torch.ones(len(found), dtype=torch.bool))
+    positions = [set(found[parts == part].tolist()) for part in (recall.TESTED, recall.LEARNED, recall.TRIED)]
+    assert all(positions)
+    assert sum(map(len, positions)) == len(set.union(*positions)), "no position has two parts"
+    assert max(map(len, positions)) - min(map(len, positions)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("sure", "parts"),
+    [
+        ((), "LLLL"),
+        ((2,), "LLTL"),
+        ((1, 3), "LTLL"),
+        ((0, 1, 3), "TLLS"),
+        ((0, 1, 2, 3), "TLST"),
+    ],
+)
+def test_of_few_sure_positions_the_test_of_the_gate_comes_first(sure: tuple[int, ...], parts: str) -> None:
+    levels = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+    is_sure = torch.tensor([level in sure for level in (0, 1, 2, 3)] + [False] * 4)
+    names = {recall.TESTED: "T", recall.LEARNED: "L", recall.TRIED: "S"}
+    found = "".join(names[int(part)] for part in recall.part_positions(levels, is_sure))
+    assert found == parts * 2
+
+
+def test_the_share_is_chosen_by_other_slices_than_the_gate_tests(
+    bright_model: Model, tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SURE": 0.4, "MIN_HEART_PX": 5, "SURE_SHARE": 0.1}.items():
+        monkeypatch.setattr(recall, name, value)
+    cine, _ = make_square_cine(9, slices=6)
+    np.save(tmp_path / "s.npy", cine.images)
+    study = StudyFile(images=tmp_path / "s.npy", geometry=cine.geometry, name="s")
+    learned, measured, train, measure = [], [], trial.finetune, trial.measure_agreement
+    monkeypatch.setattr(trial, "measure_agreement", lambda m, part: measured.append(part.images) or measure(m, part))
+    monkeypatch.setattr(trial, "finetune", lambda net, m, *rest: learned.append(m.unlabelled) or train(net, m, *rest))
+    anchor = finish(adapt(library, bright_model, tmp_path, "mine", CPU, study)).comparison.anchor
+    assert anchor is not None
+    assert (anchor.slices, anchor.study_open) == (2, True)
+    assert anchor.agreement is not None
+    parts = (learned[0], measured[0], measured[-1])
+    keys = [{image.numpy().tobytes() for image in images} for images in parts]
+    assert [len(part) for part in keys] == [2, 2, 2]
+    assert len(set.union(*keys)) == 6
 
 
 def test_a_refit_gives_the_same_weights_until_a_label_is_changed(

@@ -1,22 +1,31 @@
+import errno
 import json
+from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
+from glrp_training import holdout
 from glrp_training.holdout import (
     Plan,
     freeze_manifest,
+    freeze_where_allowed,
     group_patients,
     plan_validation,
 )
 
 from glrp_napari.cine import Cine
-from glrp_napari.library import Label, LibraryError, list_labels
+from glrp_napari.library import Label, LibraryError, claim_library, list_labels
 from glrp_napari.library.foreign import find_pairs, import_pairs
 from glrp_napari.library.manifest import MANIFEST, load_manifest
+from glrp_napari.messages import Notice
+from glrp_napari.progress import collect
 from glrp_napari.writing.masks import write_images, write_mask
 
+T = TypeVar("T")
 PATIENTS = [f"{i:012x}".ljust(64, "0") for i in range(30)]
 
 
@@ -87,6 +96,21 @@ def test_accepted_labels_validate_nothing() -> None:
     for fold in plan.folds:
         assert {label.state for label in fold.training} == {"accepted", "corrected"}
     assert plan_validation([*accepted, corrected[0]], PATIENTS).held_out == "nothing", "nothing corrected is left"
+
+
+@pytest.mark.parametrize("corrected", [range(6, 16), (0, 5), (3, 4, 8, 9)])
+def test_of_one_patient_positions_only_accepted_are_kept_apart_too(corrected: Sequence[int]) -> None:
+    """Volumes need all slices of a phase."""
+    labels = [
+        label if label.slice in corrected else label.model_copy(update={"state": "accepted"})
+        for label in make_labels(16)
+    ]
+    plan = plan_validation(labels, PATIENTS)
+    check(plan, labels)
+    assert len(plan.folds) == min(3, len(corrected))
+    assert sorted(label.slice for fold in plan.folds for label in fold.apart) == list(range(16))
+    for fold in plan.folds:
+        assert "corrected" in {label.state for label in fold.apart}
 
 
 @pytest.mark.parametrize("absent", ["accepted", "removed"])
@@ -163,6 +187,47 @@ def test_the_manifest_is_frozen_and_only_grows(tmp_path: Path) -> None:
     assert freeze_manifest(tmp_path, labels[:1]).patients == first, "a patient whose labels are removed keeps his place"
     assert freeze_manifest(tmp_path, make_labels(1, 1, 1, 1)).patients == (*first, PATIENTS[3])
     assert load_manifest(tmp_path).patients == (*first, PATIENTS[3])
+
+
+def refuse(*_args: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.parametrize("cause", ["held", "read-only", "claimed, read-only"])
+def test_where_the_library_may_not_be_written_to_the_order_holds_once(
+    cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, is_claimed = make_labels(1, 1, 1), cause.startswith("claimed")
+    if cause != "held":
+        monkeypatch.setattr(holdout, "write_atomically" if is_claimed else "claim_library", refuse)
+    told: list[Notice] = []
+    with claim_library(tmp_path) if cause == "held" else nullcontext():
+        events = freeze_where_allowed(tmp_path, labels, may_write=is_claimed)
+        assert collect(tell(events, told)) == tuple(PATIENTS[:3])
+    assert len(told) == 1
+    assert not (tmp_path / MANIFEST).exists()
+
+
+def test_the_order_is_frozen_where_the_library_is_claimed_or_nobody_s(tmp_path: Path) -> None:
+    told: list[Notice] = []
+    with claim_library(tmp_path):
+        collect(tell(freeze_where_allowed(tmp_path, make_labels(1), may_write=True), told))
+    collect(tell(freeze_where_allowed(tmp_path, make_labels(1, 1), may_write=False), told))
+    assert load_manifest(tmp_path).patients == tuple(PATIENTS[:2])
+    with claim_library(tmp_path):  # there is nothing to write
+        collect(tell(freeze_where_allowed(tmp_path, make_labels(1, 1), may_write=False), told))
+    assert not told
+
+
+def tell(events: Generator[Notice, None, T], told: list[Notice]) -> Generator[Notice, None, T]:
+    """The same events, noted."""
+    while True:
+        try:
+            told.append(next(events))
+        except StopIteration as end:
+            outcome: T = end.value
+            return outcome
+        yield told[-1]
 
 
 def test_case_75_a_damaged_manifest_is_named(tmp_path: Path) -> None:

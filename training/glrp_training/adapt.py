@@ -1,8 +1,8 @@
 """The few-label loop: adapt a base model to the user's library, and measure whether that helped.
 
 First the final training, on all labels; then, where no patients are kept out of it, up to three further trainings that
-each leave some out and stand for it; then both models on phantoms and where the base was sure. What follows from the
-figures is `glrp_napari.gate`'s to say.
+each leave some out and stand for it, compared with the model in use; then base and new model on phantoms and where the
+base was sure. What follows from the figures is `glrp_napari.gate`'s to say.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -23,15 +23,16 @@ from glrp_napari.messages import (
     TrainingStep,
     Validated,
 )
-from glrp_napari.models import Model, Preprocessing, find_free_name, name_version, save_model_files
+from glrp_napari.models import Card, Model, ModelError, Preprocessing, find_free_name, name_version, save_model_files
 from glrp_napari.segment import Segmenter
 from glrp_napari.session import UNFINISHED
 from glrp_napari.weights import blank_card, encode_weights, load_network
 from glrp_training.augment import Augmentation
+from glrp_training.checkpoint import write_patiently
 from glrp_training.consistency import Consistency
 from glrp_training.conventions import find_protocol
 from glrp_training.finetune import FinetuneSettings
-from glrp_training.holdout import freeze_manifest
+from glrp_training.holdout import freeze_where_allowed
 from glrp_training.label_copy import copy_labels, tell_missing
 from glrp_training.optimise import NotFiniteError
 from glrp_training.recall import hash_study_file, recall
@@ -55,17 +56,22 @@ def adapt(
     study: StudyFile | None = None,
     pictures: Path | None = None,
     phases: SettledPhases | None = None,
+    in_use: Model | None = None,
+    may_write: bool = False,
 ) -> Events:
     """Fine-tune `base` on the labels in `library`; the new model is saved to `folder` under a free version of `name`.
 
     Labels outside base and apex are left out. Of a fused base its first network is fine-tuned. Unlabelled slices of
-    `study` take part; `phases` are its ED and ES, where they are known; those of others are in the library. Interrupted
-    (the exception is thrown in), what there is by then is saved and the comparison is not complete; closed, it can be
-    resumed. Raises LibraryError for a library without labels to learn from, UnfinishedError where another process
+    `study` take part; `phases` are its ED and ES, where they are known; those of others are in the library. The new
+    model is compared with the one `in_use`, with the base where there is none. `may_write` says that the library is
+    claimed already, else it is claimed for a moment. Interrupted (the exception is thrown in), what there is by then is
+    saved and the comparison is not complete; closed, it can be resumed. Raises LibraryError for a library without
+    labels to learn from, ModelError for a model that corrects the bias field, UnfinishedError where another process
     fine-tunes into the folder.
     """
     with hold(folder):
-        unfinished = yield from begin(library, base, folder, name, placement, study, phases or {})
+        begun = begin(library, base, folder, name, placement, study, phases or {}, in_use, may_write)
+        unfinished = yield from begun
         yield from complete(unfinished, base, folder, placement, pictures)
 
 
@@ -83,8 +89,14 @@ def begin(
     placement: Placement,
     study: StudyFile | None,
     phases: SettledPhases,
+    in_use: Model | None,
+    may_write: bool,
 ) -> Generator[Progress | Notice, None, Unfinished]:
     """Gather all that the training needs and store it."""
+    if in_use is not None and in_use.card.weights_sha256 == base.card.weights_sha256:
+        in_use = None
+    for model in filter(None, (base, in_use)):
+        _check_bias(model)
     copied = folder / f"{UNFINISHED}.labels"  # an earlier job stays until this one is stored
     whole = copy_labels(library, copied)
     yield from tell_missing(library, whole)
@@ -93,22 +105,27 @@ def begin(
         yield Notice(text="The labels do not all carry the same conventions, so the training follows none.")
     labelled = yield from _prepare(copied, labels, base.card.preprocessing)
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
-    memory = yield from recall(segmenter, study, labels)
+    protocol = find_protocol(labels)
+    memory = yield from recall(segmenter, study, labels, protocol)
+    patients = yield from freeze_where_allowed(library, labels, may_write)
     job = Job(
         version=name_version(name, folder),
         title=f"{name} ({len(labels)} labels)",
         base=base.card.name,
         base_sha256=base.card.weights_sha256,
+        in_use=in_use.card.name if in_use else None,
+        in_use_sha256=in_use.card.weights_sha256 if in_use else None,
         library=library.absolute(),
         labels=labels,
-        patients=freeze_manifest(library, labels).patients,
+        patients=patients,
         content={label.stem: hash_slices(labelled, row) for row, label in enumerate(labels)},
+        protocol=protocol,
         study=hash_study_file(study) if study else None,
         outside=study.outside if study else {},
         settings=choose_settings(len(labels)),
         phases=load_phases(library) | phases,
     )
-    return store_unfinished(folder, job, labelled, memory, copied)
+    return store_unfinished(folder, job, labelled, memory, copied, in_use)
 
 
 def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Placement, pictures: Path | None) -> Events:
@@ -124,19 +141,19 @@ def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Place
         if isinstance(error, NotFiniteError):
             yield Notice(text=f"The training broke off after step {trial.steps} ({error}); what there was is kept.")
         trial.hurry()
-    model = save_candidate(trial, unfinished.job, base, folder)
+    card, weights = describe_candidate(trial, unfinished.job, base, folder), encode_weights(trial.network)
+    model = yield from write_patiently(lambda: save_model_files(folder, card, weights), folder)
     unfinished.remove()
     yield FinetuneDone(model=model.weights, comparison=trial.comparison)
 
 
-def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
-    """The trained network as a model, with a card that says what it was made from and how it was found to be.
+def describe_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Card:
+    """The new model's card: what it was made from and how it was found to be.
 
     The name it began with may have been taken meanwhile, by a model that was imported.
     """
     trained = trial.plan.training
-    protocol = find_protocol(trained)
-    card = blank_card(
+    return blank_card(
         name=find_free_name(job.version, folder),
         title=job.title,
         parent=base.card.name,
@@ -152,7 +169,7 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             "share": trial.share,
             "study": job.study,
             "outside": job.outside,
-            "protocol": None if protocol is None else protocol.model_dump(mode="json"),
+            "protocol": None if job.protocol is None else job.protocol.model_dump(mode="json"),
             "content": {label.stem: job.content[label.stem] for label in job.labels if label in trained},
             "apart": [label.stem for label in trial.plan.apart],
             "settings": job.settings.model_dump(mode="json"),
@@ -162,7 +179,6 @@ def save_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Model:
             **trial.comparison.model_dump(mode="json", exclude={"changed"}),
         },
     )
-    return save_model_files(folder, card, encode_weights(trial.network))
 
 
 def choose_settings(labels: int) -> FinetuneSettings:
@@ -183,6 +199,14 @@ def hash_slices(slices: Slices, row: int) -> str:
     """What tells one prepared label from another: image, mask and weights."""
     parts = (slices.images[row], slices.masks[row], weigh_all(slices)[row])
     return hash_bytes(b"".join(part.numpy().tobytes() for part in parts))
+
+
+def _check_bias(model: Model) -> None:
+    if model.card.preprocessing.n4:
+        raise ModelError(
+            f"{model.card.name}: found a model that corrects the bias field of a whole frame first (n4), expected one "
+            "that does not: labels are single slices, so choose another model to fine-tune"
+        )
 
 
 def _leave_out(library: Path, copied: Path, labels: tuple[Label, ...]) -> Generator[Notice, None, tuple[Label, ...]]:

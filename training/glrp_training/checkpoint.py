@@ -8,10 +8,10 @@ import errno
 import hashlib
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from pydantic import BaseModel
@@ -24,6 +24,7 @@ CHECKPOINT_EVERY_S = 60.0
 WAIT_FOR_ROOM_S = 0.5
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ANEW = "remove the file to begin anew"
+T = TypeVar("T")
 
 
 class CheckpointError(ValueError):
@@ -98,20 +99,8 @@ class Checkpoint:
             self.save(steps, parts)
 
     def save_patiently(self, steps: int, parts: Mapping[str, Stateful]) -> Iterator[Progress]:
-        """Write the state; while the disk is full, wait for room, saying so, with the file before kept.
-
-        Any other OSError is raised.
-        """
-        while True:
-            try:
-                return self.save(steps, parts)
-            except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-            yield Progress(
-                stage=f"Paused: no room left in {self.path.parent}. Free some, and it goes on", done=0, total=1
-            )
-            time.sleep(WAIT_FOR_ROOM_S)
+        """Write the state; while the disk is full, wait for room, with the file before kept."""
+        yield from write_patiently(lambda: self.save(steps, parts), self.path.parent)
 
     def save(self, steps: int, parts: Mapping[str, Stateful]) -> None:
         """Write the state after `steps` steps, atomically."""
@@ -125,6 +114,21 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file: the run is complete."""
         self.path.unlink(missing_ok=True)
+
+
+def write_patiently(write: Callable[[], T], folder: Path) -> Generator[Progress, None, T]:
+    """Do what writes to a folder; while the disk is full, wait for room, saying so, and do it again.
+
+    Any other OSError is raised.
+    """
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+        yield Progress(stage=f"Paused: no room left in {folder}. Free some, and it goes on", done=0, total=1)
+        time.sleep(WAIT_FOR_ROOM_S)
 
 
 def locate_checkpoint(folder: Path, name: str) -> Path:

@@ -112,6 +112,8 @@ def finetune(
     models: Annotated[Path | None, typer.Option(help="Folder for the new model; default: the session's.")] = None,
     device: Device = "auto",
     from_tuned: Annotated[bool, _adapting(help="Begin at --base itself, fine-tuned or not, not at its base.")] = False,
+    study: Annotated[Path | None, _adapting(help="A study whose unlabelled slices take part and test the old.")] = None,
+    series: Annotated[str | None, _adapting(help="Of a DICOM folder: which series.")] = None,
     title: Annotated[str | None, _training(help="The model's title.")] = None,
     split: Annotated[str, _training(help="The part to train on, or all.")] = "train",
     labelled: Annotated[int | None, _training(help="Only the first so many patients.")] = None,
@@ -131,7 +133,9 @@ def finetune(
     _check_one("--library", library, "--dataset", dataset)
     folder = models or default_session().models
     if library is not None:
-        _adapt(library, base or DEFAULT_MODEL, folder, name, device, from_tuned)
+        with TemporaryDirectory() as scratch:
+            file = _store_study(study, series, Path(scratch)) if study else None
+            _adapt(library, base or DEFAULT_MODEL, folder, name, device, from_tuned, file)
     if dataset is not None:
         parent = find_model(base, [default_session().models, folder]) if base else None
         settings = DatasetFit(
@@ -252,10 +256,19 @@ def _describe_studies(folders: list[Path]) -> Dataset:
     return Dataset(name=", ".join(folder.name for folder in folders), items=items)
 
 
-def _adapt(library: Path, base: str, folder: Path, name: str, device: str, from_tuned: bool) -> None:
+def _adapt(
+    library: Path,
+    base: str,
+    folder: Path,
+    name: str,
+    device: str,
+    from_tuned: bool,
+    study: messages.StudyFile | None,
+) -> None:
     folders = (default_session().models, folder)
-    model = find_model(base, folders)
-    model = model if from_tuned else find_base(model, list_models(*folders))
-    for event in show_progress(adapt(library, model, folder, name, choose_placement(device))):
+    chosen = find_model(base, folders)
+    model = chosen if from_tuned else find_base(chosen, list_models(*folders))
+    events = adapt(library, model, folder, name, choose_placement(device), study, in_use=chosen)
+    for event in show_progress(events):
         if isinstance(event, FinetuneDone):
             console.print(f"{event.model}: {decide(event.comparison).sentence}")

@@ -1,6 +1,7 @@
-"""Base and candidate on labelled slices, on the labels' native grid: what `gate` decides by and the window shows."""
+"""The model in use (here the base) and the candidate on labelled slices, on the labels' native grid: what `gate`
+decides by and the window shows.
+"""
 
-import io
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +14,18 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Geometry, Mask, Structure
 from glrp_napari.comparison import Heart, PatientComparison, PhaseSlices, Scores, SettledPhases, SliceChange
 from glrp_napari.library import Label, load_slice
-from glrp_napari.masks import find_box
 from glrp_napari.measure import MYOCARDIUM_G_PER_ML
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
 from glrp_napari.preprocess import Grid, from_grid, normalise, to_grid
 from glrp_napari.segment import Segmenter
-from glrp_napari.writing.atomic import write_atomically
 from glrp_training.overlap import measure_dice, measure_distances
+from glrp_training.pictures import Pictures, frame_heart
 from glrp_training.slices import find_centre
 
 STRUCTURES = tuple(Structure)
 MAX_SHOWN = 8
 """So many of the slices that changed most are shown."""
-PICTURE_MARGIN = 24
 Image = NDArray[np.float32]
 
 
@@ -135,25 +134,20 @@ def measure_hearts(slices: Sequence[Judged], phases: tuple[PhaseSlices, PhaseSli
     return {name: _measure_heart(ed, es, side) for name, side in sides.items()}
 
 
-def rank_changes(judged: Sequence[Judged], folder: Path | None) -> tuple[SliceChange, ...]:
-    """The corrected slices whose Dice changed most, with pictures where there is a folder for them."""
+def rank_changes(judged: Sequence[Judged], pictures: Pictures) -> Generator[Notice, None, tuple[SliceChange, ...]]:
+    """The corrected slices whose Dice changed most, with pictures where these are wanted."""
     rated = [
         (rate_slice(one.base, one.mask), rate_slice(one.candidate, one.mask), one)
         for one in judged
         if one.label.state == "corrected"
     ]
     rated.sort(key=lambda row: -abs(row[1] - row[0]))
-    return tuple(
-        SliceChange(
-            study=one.label.study,
-            frame=one.label.frame,
-            slice=one.label.slice,
-            before=before,
-            after=after,
-            picture=save_picture(folder / f"change-{i}.npz", one) if folder else None,
-        )
-        for i, (before, after, one) in enumerate(rated[:MAX_SHOWN])
-    )
+    changes = []
+    for i, (before, after, one) in enumerate(rated[:MAX_SHOWN]):
+        picture = yield from save_picture(pictures, f"change-{i}.npz", one)
+        place = {"study": one.label.study, "frame": one.label.frame, "slice": one.label.slice}
+        changes.append(SliceChange(**place, before=before, after=after, picture=picture))
+    return tuple(changes)
 
 
 def rate_slice(answer: Mask, truth: Mask) -> float:
@@ -163,25 +157,11 @@ def rate_slice(answer: Mask, truth: Mask) -> float:
     return float(np.mean(known)) if known else 1.0
 
 
-def save_picture(path: Path, one: Judged) -> Path:
-    """The slice around the heart as .npz: `image` (grey levels), `label`, `before` and `after`; returns the path."""
-    heart = (one.mask > 0) | (one.base > 0) | (one.candidate > 0)
-    box = find_box(heart, (PICTURE_MARGIN, PICTURE_MARGIN)) if heart.any() else (slice(None), slice(None))
+def save_picture(pictures: Pictures, name: str, one: Judged) -> Generator[Notice, None, Path | None]:
+    """The slice around the heart as a picture; returns its path."""
+    box = frame_heart(one.mask, one.base, one.candidate)
     masks = (one.mask[box], one.base[box], one.candidate[box])
-    return save_arrays(path, one.image[box], *masks, one.geometry.spacing_mm[1:])
-
-
-def save_arrays(
-    path: Path, image: Image, label: Mask, before: Mask, after: Mask, pixel_mm: tuple[float, float]
-) -> Path:
-    """As `save_picture`, from arrays (Y, X)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    low, high = np.percentile(image, (1, 99))
-    grey = (np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
-    packed = io.BytesIO()
-    np.savez(packed, image=grey, label=label, before=before, after=after, pixel_mm=np.asarray(pixel_mm))
-    write_atomically(path, packed.getvalue())
-    return path
+    return (yield from pictures.save(name, one.image[box], *masks, one.geometry.spacing_mm[1:]))
 
 
 def _lay_grid(mask: Mask, geometry: Geometry, settings: Preprocessing) -> Grid:

@@ -5,13 +5,15 @@ list of patients in the order in which they came; a patient's place in it never 
 not trained on tomorrow.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from glrp_napari.comparison import HeldOut
-from glrp_napari.library import Label
+from glrp_napari.library import Label, LibraryHeld, claim_library
 from glrp_napari.library.manifest import Manifest, load_manifest, save_manifest
+from glrp_napari.messages import Notice
 
 ENOUGH_PATIENTS = 10
 """From so many on, every fifth patient is kept out of the final training and validates it."""
@@ -45,9 +47,9 @@ def plan_validation(labels: Sequence[Label], patients: Sequence[str], seen: Coll
     """The plan for these labels; `patients` is the manifest's order.
 
     Only corrected labels validate, and only a training with corrected labels is validated: an accepted one is the
-    model's own answer. `seen` are the stems of labels that the base was trained on: a patient with any of those (of a
-    single patient: a slice position) validates nothing. Where only one patient is corrected, slice positions of his are
-    left out in place of patients.
+    model's own answer. It is kept apart nonetheless, for volumes need all slices. `seen` are the stems of labels that
+    the base or the model in use was trained on: a patient with any of those (of a single patient: a slice position)
+    validates nothing. Where only one patient is corrected, slice positions of his are left out in place of patients.
     """
     in_order = tuple(sorted(labels, key=lambda label: label.stem))
     whose = group_patients(in_order, patients)
@@ -95,22 +97,49 @@ def freeze_manifest(folder: Path, labels: Sequence[Label]) -> Manifest:
 
     Raises LibraryError for a manifest that is damaged, OSError when it cannot be written.
     """
-    known = load_manifest(folder).patients
-    in_order = sorted(labels, key=lambda label: (label.counter, label.stem))
-    whose = group_patients(in_order, known)
-    came = [whose[label.study] for label in in_order]
-    manifest = Manifest(patients=tuple(dict.fromkeys((*known, *came))))
-    if manifest.patients != known:
+    known = load_manifest(folder)
+    if (manifest := extend_manifest(known, labels)) != known:
         save_manifest(folder, manifest)
     return manifest
 
 
+def freeze_where_allowed(
+    folder: Path, labels: Sequence[Label], may_write: bool
+) -> Generator[Notice, None, tuple[str, ...]]:
+    """The patients of `freeze_manifest`; where another holds the library, or it cannot be written to, a word instead.
+
+    `may_write` says that the caller, or who waits for it, holds the library; else it is claimed for the moment.
+    """
+    known = load_manifest(folder)
+    if (manifest := extend_manifest(known, labels)) == known:
+        return known.patients
+    try:
+        with nullcontext() if may_write else claim_library(folder):
+            return freeze_manifest(folder, labels).patients
+    except (LibraryHeld, OSError) as error:
+        reason = "another window writes to it" if isinstance(error, LibraryHeld) else error.strerror or error
+        yield Notice(text=f"The order of patients cannot be kept in the label library ({reason}): it holds this once.")
+    return manifest.patients
+
+
+def extend_manifest(known: Manifest, labels: Sequence[Label]) -> Manifest:
+    """A manifest with the labels' new patients added to it, in the order in which they came."""
+    in_order = sorted(labels, key=lambda label: (label.counter, label.stem))
+    whose = group_patients(in_order, known.patients)
+    came = [whose[label.study] for label in in_order]
+    return Manifest(patients=tuple(dict.fromkeys((*known.patients, *came))))
+
+
 def _plan(how: HeldOut, labels: tuple[Label, ...], places: Mapping[str, int]) -> Plan:
-    """Labels of the same place (a patient, or a slice position) stay together; at most three folds share the places."""
+    """Labels of the same place (a patient, or a slice position) stay together; at most three folds share the places.
+
+    Places that were only accepted are shared out among them too, though they are a reason for none.
+    """
     order = sorted({places[label.stem] for label in labels if label.stem in places and label.state == "corrected"})
-    folds = []
-    for first in range(min(FOLDS, len(order))):
-        group = order[first::FOLDS]
+    accepted = sorted({*places.values()} - {*order})
+    folds, count = [], min(FOLDS, len(order))
+    for first in range(count):
+        group = {*order[first::count], *accepted[first::count]}
         apart = tuple(label for label in labels if places.get(label.stem) in group)
         training = tuple(label for label in labels if label not in apart)
         folds += [Fold(training, apart)] if _teaches(training) else []

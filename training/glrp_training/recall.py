@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glrp_napari.cine import Cine, Source, Structure, hash_study
-from glrp_napari.library import Label
+from glrp_napari.library import Label, Protocol
 from glrp_napari.messages import Notice, Progress, StudyFile
 from glrp_napari.models import Preprocessing
 from glrp_napari.segment import Segmenter
-from glrp_training.conventions import find_protocol, redraw
+from glrp_training.conventions import redraw
 from glrp_training.overlap import measure_dice
 from glrp_training.score import FIRST_HELD_OUT_SEED, make_held_out
 from glrp_training.slices import (
@@ -39,25 +39,28 @@ RECALLING = "Recalling what the model knows"
 AT_ONCE = 4
 """Slices between two events: a cancel is heard after each."""
 MAX_SAMPLED = 60
-"""Unlabelled slices that take part at most, half of them to learn from and half to test on."""
+"""Unlabelled slices that take part at most."""
 SURE = 0.9
 """A pixel's probability from which the base counts as sure of it."""
 SURE_SHARE = 0.8
 """Of a slice's foreground, the part that must be sure for the slice to count."""
 MIN_HEART_PX = 200
+TESTED, LEARNED, TRIED = range(3)
+"""What unlabelled slices of a position are for: the gate's test, learning, or choosing the share."""
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Phantoms to rehearse; of the open study answers to rehearse, unlabelled slices (N, S, S) to learn from, and ones
-    to test agreement on.
+    """Phantoms to rehearse; of the open study answers to rehearse, unlabelled slices (N, S, S) to learn from, others by
+    which the share is chosen (`tried`), and yet others to test agreement on (`agreed`).
 
-    Of `answers` and `agreed` the masks are the base's answers and the weights 1 where it is sure.
+    Of `answers`, `tried` and `agreed` the masks are the base's answers and the weights 1 where it is sure.
     """
 
     phantoms: Slices
     answers: Slices | None = None
     unlabelled: Tensor | None = None
+    tried: Slices | None = None
     agreed: Slices | None = None
 
     @property
@@ -67,13 +70,9 @@ class Memory:
 
 
 def recall(
-    base: Segmenter, study: StudyFile | None, labels: Sequence[Label]
+    base: Segmenter, study: StudyFile | None, labels: Sequence[Label], protocol: Protocol | None
 ) -> Generator[Progress | Notice, None, Memory]:
-    """What the base knows of phantoms, and of the open study where it is not labelled, by the rules of the labels.
-
-    Slices at even positions are learned from, those at odd ones are kept for the test.
-    """
-    protocol = find_protocol(labels)
+    """What the base knows of phantoms, and of the open study where it is not labelled, drawn by `protocol`."""
     frames: list[Slices] = []
     yield Progress(stage=RECALLING, done=0, total=2 * len(REHEARSAL_SEEDS))
     for frame in prepare_phantoms(REHEARSAL_SEEDS, base.preprocessing):
@@ -86,15 +85,27 @@ def recall(
     images, levels = sample_study(study, labels, base.preprocessing)
     if not len(images):
         return Memory(phantoms)
-    learned, tested = images[levels % 2 == 0], images[levels % 2 == 1]
-    answers = yield from answer_where_sure(base, learned)
-    agreed = yield from answer_where_sure(base, tested)
-    return Memory(
-        phantoms,
-        redraw(answers, protocol) if answers else None,
-        learned if len(learned) else None,
-        redraw(agreed, protocol) if agreed else None,
-    )
+    answers, is_sure = yield from answer_where_sure(base, images)
+    answers, parts = redraw(answers, protocol), part_positions(levels, is_sure)
+
+    def take(part: int) -> Slices | None:
+        chosen = is_sure & (parts == part)
+        return take_slices(answers, chosen) if chosen.any() else None
+
+    learned = images[parts == LEARNED]
+    return Memory(phantoms, take(LEARNED), learned if len(learned) else None, take(TRIED), take(TESTED))
+
+
+def part_positions(levels: Tensor, is_sure: Tensor) -> Tensor:
+    """What each slice is for, by its position in `levels`: those of one position are for the same.
+
+    Only positions where the base is sure of a slice test anything, so these take turns, the test of the gate coming
+    first; from others no more than their images is learned.
+    """
+    parts = torch.full_like(levels, LEARNED)
+    for turn, level in enumerate(levels[is_sure].unique()):
+        parts[levels == level] = (TESTED, LEARNED, TRIED)[turn % 3]
+    return parts
 
 
 def sample_study(study: StudyFile, labels: Sequence[Label], settings: Preprocessing) -> tuple[Tensor, Tensor]:
@@ -121,17 +132,13 @@ def hash_study_file(study: StudyFile) -> str:
     return hash_study(Cine(np.load(study.images, mmap_mode="r"), study.geometry, Source(study.name)))
 
 
-def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | Notice, None, Slices | None]:
-    """The base's answers on slices it is sure of, its doubtful pixels without weight; None where there is no such."""
-    if not len(images):
-        return None
+def answer_where_sure(base: Segmenter, images: Tensor) -> Generator[Progress | Notice, None, tuple[Slices, Tensor]]:
+    """The base's answers, its doubtful pixels without weight, and which slices (N,) it is sure of."""
     probability, answer = (yield from _predict(base, images, RECALLING)).max(1)
     sure, heart = probability >= SURE, answer > 0
     area = heart.sum((1, 2))
     counted = (area >= MIN_HEART_PX) & ((sure & heart).sum((1, 2)) >= SURE_SHARE * area)
-    if not counted.any():
-        return None
-    return take_slices(Slices(images, answer.to(torch.uint8), sure.half()), counted)
+    return Slices(images, answer.to(torch.uint8), sure.half()), counted
 
 
 def make_test_phantoms(settings: Preprocessing, seeds: Sequence[int]) -> Generator[Progress, None, tuple[Slices, ...]]:
@@ -184,6 +191,14 @@ def _predict(model: Segmenter, images: Tensor, stage: str) -> Generator[Progress
 
 
 def _choose_places(frames: NDArray[np.int64], levels: int, taken: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
-    free = [(int(t), z) for t in frames for z in range(levels) if (int(t), z) not in taken]
-    step = max(1.0, len(free) / MAX_SAMPLED)
-    return [free[int(i * step)] for i in range(min(len(free), MAX_SAMPLED))]
+    """Places (frame, slice) that are not taken, as many of each position, so that no position is missed."""
+    free = {z: [int(t) for t in frames if (int(t), z) not in taken] for z in range(levels)}
+    positions = _spread([z for z in free if free[z]], MAX_SAMPLED)
+    each = MAX_SAMPLED // max(len(positions), 1)
+    return sorted((t, z) for z in positions for t in _spread(free[z], each))
+
+
+def _spread(values: Sequence[int], most: int) -> list[int]:
+    """So many of the values at most, evenly spread."""
+    step = max(1.0, len(values) / most)
+    return [values[int(i * step)] for i in range(min(len(values), most))]

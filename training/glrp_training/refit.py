@@ -8,7 +8,7 @@ from typing import Any
 
 from glrp_napari.device import Placement
 from glrp_napari.hashing import hash_bytes
-from glrp_napari.library import Label, LibraryError, list_labels
+from glrp_napari.library import Label, LibraryError, Protocol, list_labels
 from glrp_napari.messages import Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, ModelError
 from glrp_napari.segment import Segmenter
@@ -55,7 +55,8 @@ def refit(
     segmenter = Segmenter((load_network(base),), base.card.preprocessing, placement)
     if study is not None:  # validated, for JSON made strings of the frames
         study = StudyFile.model_validate(study.model_dump() | {"outside": recipe.get("outside", {})})
-    memory = yield from recall(segmenter, study, [*labels, *apart])
+    protocol = None if recipe.get("protocol") is None else Protocol.model_validate(recipe["protocol"])
+    memory = yield from recall(segmenter, study, [*labels, *apart], protocol)
     job = Job(
         version=model.card.name,
         title=model.card.title,
@@ -65,6 +66,7 @@ def refit(
         labels=labels,
         patients=tuple(dict.fromkeys(label.study for label in labels)),
         content=recipe["content"],
+        protocol=protocol,
         study=recipe["study"],
         settings=FinetuneSettings.model_validate(recipe["settings"]),
     )

@@ -56,7 +56,7 @@ def draw_as_readers(answers: Mask, cavity: Bits, outline: Bits) -> Mask:
 def measure_lv(model: Segmenter, cine: Cine, cavity: Bits) -> Generator[Notice, None, float]:
     """Dice of the LV's cavity over all slices in which readers drew it."""
     overlap = total = 0
-    for event in segment(cine.images, cine.geometry, model, list_labelled(cavity)):
+    for event in segment(cine.images, cine.geometry, model, list_labelled(cavity.astype(np.uint8))):
         if isinstance(event, FrameResult):
             truth = cavity[event.frame]
             lv = (event.mask == Structure.LV) & truth.any((1, 2), keepdims=True)

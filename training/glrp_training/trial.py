@@ -1,4 +1,6 @@
-"""One fine-tuning carried out: the final training, the trainings that stand for it, and both models compared."""
+"""One fine-tuning carried out: the final training, the trainings that stand for it, and the new model compared with
+the one in use.
+"""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -11,23 +13,23 @@ from glrp_napari.device import Placement
 from glrp_napari.library import Label
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
 from glrp_napari.models import Model
-from glrp_napari.segment import Segmenter
+from glrp_napari.segment import Segmenter, open_model
 from glrp_napari.unet import UNet
 from glrp_napari.weights import load_network
-from glrp_training.checkpoint import Checkpoint
+from glrp_training.checkpoint import Checkpoint, write_patiently
 from glrp_training.compare import (
     Judged,
     compare_patients,
     judge,
     predict_labels,
     rank_changes,
-    save_arrays,
     save_picture,
     score_slices,
 )
-from glrp_training.conventions import find_protocol, redraw
+from glrp_training.conventions import redraw
 from glrp_training.finetune import Material, finetune
 from glrp_training.holdout import Fold, group_patients, keeps_apart, plan_validation
+from glrp_training.pictures import Pictures
 from glrp_training.plateau import Plateau
 from glrp_training.recall import (
     TEST_SEEDS,
@@ -37,7 +39,7 @@ from glrp_training.recall import (
     measure_agreement,
     score_phantoms,
 )
-from glrp_training.slices import cut_middle, take_slices
+from glrp_training.slices import Slices, cut_middle, take_slices
 from glrp_training.step_back import ALL, USUAL_SHARE, choose_share, step_back
 from glrp_training.unfinished import Unfinished, choose_rows
 
@@ -52,16 +54,26 @@ class Trial:
     """A fine-tuning at work: `network` and `comparison` are at any moment what there is so far."""
 
     def __init__(self, unfinished: Unfinished, base: Model, placement: Placement, pictures: Path | None) -> None:
-        self._unfinished, self._model, self._placement, self._pictures = unfinished, base, placement, pictures
-        job = unfinished.job
-        self.plan = plan_validation(job.labels, job.patients, base.card.labels)
+        self._unfinished, self._model, self._placement = unfinished, base, placement
+        self._pictures = Pictures(pictures)
+        job, in_use = unfinished.job, unfinished.in_use or base
+        self.plan = plan_validation(job.labels, job.patients, {*base.card.labels, *in_use.card.labels})
+        could_be_held_out = plan_validation(job.labels, job.patients).held_out != "nothing"
         self.network = load_network(base)
-        self.comparison = Comparison(held_out=self.plan.held_out, trained=len(self.plan.training), complete=False)
+        self.comparison = Comparison(
+            held_out=self.plan.held_out,
+            all_seen=self.plan.held_out == "nothing" and could_be_held_out,
+            in_use=in_use.card.name,
+            started_from=base.card.name,
+            trained=len(self.plan.training),
+            complete=False,
+        )
         self.steps = 0
         self.share = ALL
         self._is_settled = False
         self._origin = load_network(base)
         self._base = self._open(self._origin)
+        self._in_use = open_model(in_use, placement)
 
     def train(self) -> Events:
         """The final training; one that was finished before is taken from disk."""
@@ -76,9 +88,10 @@ class Trial:
             self.steps = event.step if isinstance(event, TrainingStep) else max(self.steps, checkpoint.steps)
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
-        measure = yield from self._prepare_anchor(TRIAL_SEEDS, WEIGHING)
+        measure = yield from self._prepare_anchor(TRIAL_SEEDS, self._unfinished.memory.tried, WEIGHING)
         self._step_back((yield from choose_share(self._origin, self.network, measure, self._rate)))
-        self._unfinished.store_trained(self.network.state_dict(), self.steps, self.share)
+        outcome = self.network.state_dict(), self.steps, self.share
+        yield from write_patiently(lambda: self._unfinished.store_trained(*outcome), self._unfinished.folder)
 
     def retrain(self, fold: Fold, steps: int, share: float) -> Events:
         """The final training on exactly these labels, with those kept apart, as a card tells it."""
@@ -96,38 +109,42 @@ class Trial:
 
     def check(self) -> Events:
         """Compare both models; at the end `comparison` is complete."""
-        measure = yield from self._prepare_anchor(TEST_SEEDS, "Old and new model on test hearts")
+        stage = "Old and new model on test hearts"
+        measure = yield from self._prepare_anchor(TEST_SEEDS, self._unfinished.memory.agreed, stage)
         anchor = yield from measure(self.network)
         judged = yield from self._judge_all()
         job = self._unfinished.job
         whose = group_patients(job.labels, job.patients)
+        changed = yield from rank_changes(judged, self._pictures)
         self.comparison = self.comparison.model_copy(
             update={
                 "patients": compare_patients(judged, job.phases, whose),
                 "anchor": anchor,
-                "changed": rank_changes(judged, self._pictures),
+                "changed": changed,
                 "complete": True,
             }
         )
 
     def judge_labels(self, network: UNet, labels: Sequence[Label]) -> Generator[Progress | Notice, None, list[Judged]]:
-        """Both models' answers on labels."""
+        """The answers on labels of the model in use and of a network."""
         library = self._unfinished.labels
-        before = yield from predict_labels(self._base, library, labels)
+        before = yield from predict_labels(self._in_use, library, labels)
         after = yield from predict_labels(self._open(network), library, labels)
         return judge(library, labels, before, after)
 
     def _rate(self, network: UNet) -> Generator[Progress | Notice, None, float]:
         """Mean Dice on the labels that are learned from."""
-        judged = yield from self.judge_labels(network, self.plan.training)
+        library, labels = self._unfinished.labels, self.plan.training
+        answers = yield from predict_labels(self._open(network), library, labels)
+        judged = judge(library, labels, answers, answers)
         return score_slices([one.candidate for one in judged], judged).mean_dice
 
-    def show_judged(self, judged: Sequence[Judged], step: int) -> Validated:
+    def show_judged(self, judged: Sequence[Judged], step: int) -> Events:
         """What is seen of a training on slices kept apart."""
         dice = score_slices([one.candidate for one in judged], judged).dice
         means = {**dice, "mean": sum(dice.values()) / max(len(dice), 1)}
-        picture = save_picture(self._pictures / f"look-{step % 2}.npz", judged[0]) if self._pictures else None
-        return Validated(step=step, dice=means, picture=picture)
+        picture = yield from save_picture(self._pictures, f"look-{step % 2}.npz", judged[0])
+        yield Validated(step=step, dice=means, picture=picture)
 
     def _judge_all(self) -> Generator[Progress | Notice | TrainingStep | Validated, None, list[Judged]]:
         """All labels kept apart, each judged by a network that did not see it."""
@@ -175,35 +192,36 @@ class Trial:
     def _preview(self, network: UNet, step: int) -> Events:
         """An unlabelled slice before and now, where there is one and it is wanted."""
         agreed, settings = self._unfinished.memory.agreed, self._model.card.preprocessing
-        if agreed is None or self._pictures is None:
+        if agreed is None or not self._pictures.are_wanted:
             return
         image = cut_middle(agreed.images[:1], settings.size).float()
         before = (yield from self._base.predict(image))[0].argmax(0).to(torch.uint8).numpy()
         after = (yield from self._open(network).predict(image))[0].argmax(0).to(torch.uint8).numpy()
         nothing = np.zeros_like(before)
         pixel_mm = (settings.spacing_mm, settings.spacing_mm)
-        path = self._pictures / f"look-{step % 2}.npz"
-        yield Validated(
-            step=step, dice={}, picture=save_arrays(path, image[0].numpy(), nothing, before, after, pixel_mm)
-        )
+        arrays = image[0].numpy(), nothing, before, after
+        picture = yield from self._pictures.save(f"look-{step % 2}.npz", *arrays, pixel_mm)
+        yield Validated(step=step, dice={}, picture=picture)
 
     def _prepare_anchor(
-        self, seeds: Sequence[int], stage: str
+        self, seeds: Sequence[int], agreed: Slices | None, stage: str
     ) -> Generator[Progress | Notice, None, Callable[[UNet], Generator[Progress | Notice, None, Anchor]]]:
         """What measures how much of what the base knew a network keeps: on phantoms of these seeds, drawn by the rules
-        of the labels, and where the base was sure in the open study.
+        of the labels, and on those slices of the open study where the base was sure.
         """
+        job = self._unfinished.job
         frames = yield from make_test_phantoms(self._model.card.preprocessing, seeds)
-        phantoms = [redraw(frame, find_protocol(self._unfinished.job.labels)) for frame in frames]
+        phantoms = [redraw(frame, job.protocol) for frame in frames]
         before = yield from score_phantoms(self._base, phantoms, stage)
 
         def measure(network: UNet) -> Generator[Progress | Notice, None, Anchor]:
-            candidate, agreed = self._open(network), self._unfinished.memory.agreed
+            candidate = self._open(network)
             after = yield from score_phantoms(candidate, phantoms, stage)
+            anchor = Anchor(base_phantoms=before, candidate_phantoms=after, study_open=job.study is not None)
             if agreed is None:
-                return Anchor(base_phantoms=before, candidate_phantoms=after)
+                return anchor
             agreement = yield from measure_agreement(candidate, agreed)
-            return Anchor(base_phantoms=before, candidate_phantoms=after, agreement=agreement, slices=len(agreed))
+            return anchor.model_copy(update={"agreement": agreement, "slices": len(agreed)})
 
         return measure
 
@@ -223,7 +241,7 @@ class Watch:
     def look(self, network: UNet, step: int) -> Events:
         """One look."""
         judged = yield from self._trial.judge_labels(network, self._labels)
-        yield self._trial.show_judged(judged, step)
+        yield from self._trial.show_judged(judged, step)
 
 
 def choose_view(size: int) -> int:

@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from glrp_napari.comparison import SettledPhases
-from glrp_napari.library import Label
-from glrp_napari.models import Model, Settings
+from glrp_napari.library import Label, Protocol
+from glrp_napari.models import Model, ModelError, Settings, find_model, save_model_files
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.checkpoint import Checkpoint
@@ -31,6 +31,8 @@ CHECKPOINT_EVERY_S = 15.0
 STEPS = "steps taken and share"
 LABELS = "labels"
 """Within the job's folder: its own copy of its labels."""
+IN_USE = "in-use"
+"""Within the job's folder: its own copy of the model that was in use."""
 
 
 class UnfinishedError(ValueError):
@@ -40,6 +42,9 @@ class UnfinishedError(ValueError):
 class Job(Settings):
     """What was begun: the new model's name and title, the base and its hash, all labels, and the settings.
 
+    `in_use` is the model that the new one is compared with and the hash of its weights, None where that is the base.
+    `patients` are in the order of the library's manifest. `protocol` are the conventions that all labels follow, by
+    which it is rehearsed and tested too; None where they are not known or not one.
     `content` is a hash of each label's slices by stem; `study` that of the study whose unlabelled slices take part but
     for those `outside` (slices by frame). `phases` are ED and ES by study, where they are known.
     """
@@ -49,10 +54,13 @@ class Job(Settings):
     title: str
     base: str
     base_sha256: str
+    in_use: str | None = None
+    in_use_sha256: str | None = None
     library: Path
     labels: tuple[Label, ...]
     patients: tuple[str, ...]
     content: dict[str, str]
+    protocol: Protocol | None = None
     study: str | None = None
     outside: dict[int, tuple[int, ...]] = Field(default={})
     settings: FinetuneSettings = FinetuneSettings()
@@ -61,12 +69,16 @@ class Job(Settings):
 
 @dataclass(frozen=True, eq=False)
 class Unfinished:
-    """A job with the slices it learns from: one of `labelled` a label, in the job's order."""
+    """A job with the slices it learns from: one of `labelled` a label, in the job's order.
+
+    `in_use` is the model that the new one is compared with, None where that is the base.
+    """
 
     folder: Path
     job: Job
     labelled: Slices
     memory: Memory
+    in_use: Model | None = None
 
     @property
     def labels(self) -> Path:
@@ -100,21 +112,30 @@ class Unfinished:
 
 
 def store_unfinished(
-    models: Path, job: Job, labelled: Slices, memory: Memory, labels: Path | None = None
+    models: Path,
+    job: Job,
+    labelled: Slices,
+    memory: Memory,
+    labels: Path | None = None,
+    in_use: Model | None = None,
 ) -> Unfinished:
     """Write a job that is to begin, in place of one that was there. The job's file, written last, makes it count.
 
-    `labels` is the folder with the copy of its labels, which is moved into the job's; None where none is judged by.
+    `labels` is the folder with the copy of its labels, which is moved into the job's; None where none is judged by. The
+    model `in_use` is copied: it may be gone when the job goes on.
     """
     folder = models / UNFINISHED
     shutil.rmtree(folder, ignore_errors=True)
     if labels is not None:
         folder.mkdir(parents=True)
         labels.rename(folder / LABELS)
+    if in_use is not None:
+        in_use = save_model_files(folder / IN_USE, in_use.card, in_use.weights.read_bytes())
     slices = {
         "labelled": labelled,
         "phantoms": memory.phantoms,
         "answers": memory.answers,
+        "tried": memory.tried,
         "agreed": memory.agreed,
     }
     tensors = {f"{name}.{field}": t for name, s in slices.items() if s for field, t in _name_tensors(s).items()}
@@ -122,7 +143,7 @@ def store_unfinished(
         tensors["unlabelled"] = memory.unlabelled
     save_entry(folder / "slices.safetensors", {name: tensor.numpy() for name, tensor in tensors.items()})
     write_atomically(folder / UNFINISHED_JOB, job.model_dump_json(indent=1).encode() + b"\n")
-    return Unfinished(folder, job, labelled, memory)
+    return Unfinished(folder, job, labelled, memory, in_use)
 
 
 def load_unfinished(models: Path, base: Model) -> Unfinished:
@@ -143,8 +164,9 @@ def load_unfinished(models: Path, base: Model) -> Unfinished:
     phantoms, labelled = _take(tensors, "phantoms"), _take(tensors, "labelled")
     if phantoms is None or labelled is None:
         raise UnfinishedError(f"{folder}: found {sorted(tensors)}, expected labelled slices and phantoms; begin anew")
-    memory = Memory(phantoms, _take(tensors, "answers"), tensors.get("unlabelled"), _take(tensors, "agreed"))
-    return Unfinished(folder, job, labelled, memory)
+    answers, tried, agreed = (_take(tensors, name) for name in ("answers", "tried", "agreed"))
+    memory = Memory(phantoms, answers, tensors.get("unlabelled"), tried, agreed)
+    return Unfinished(folder, job, labelled, memory, _load_in_use(folder, job))
 
 
 def load_job(models: Path) -> Job | None:
@@ -179,6 +201,19 @@ def choose_rows(labels: Sequence[Label], chosen: Sequence[Label]) -> torch.Tenso
     """Where the chosen labels stand among all."""
     stems = {label.stem for label in chosen}
     return torch.tensor([i for i, label in enumerate(labels) if label.stem in stems])
+
+
+def _load_in_use(folder: Path, job: Job) -> Model | None:
+    if job.in_use is None:
+        return None
+    weights = folder / IN_USE / f"{job.in_use}.safetensors"
+    try:
+        model = find_model(str(weights))
+    except ModelError as error:
+        raise UnfinishedError(f"{error}; begin anew") from None
+    if model.card.weights_sha256 != job.in_use_sha256:
+        raise UnfinishedError(f"{weights}: found other weights, expected those the job began with; begin anew")
+    return model
 
 
 def _name_tensors(slices: Slices) -> dict[str, torch.Tensor]:
