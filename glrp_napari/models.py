@@ -13,12 +13,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import glrp_napari
+from glrp_napari.comparison import Comparison
 from glrp_napari.hashing import hash_bytes
 from glrp_napari.writing.atomic import write_atomically
 
 Role = Literal["segmentation", "encoder"]
 _ROLES: tuple[Role, ...] = ("encoder", "segmentation")  # of one name, the model that segments wins
 _MAX_STEM = 58  # with a number behind it, a name still fits a card
+
+VERDICT = "verdict"
+"""The name among a card's figures of the sentence that says whether a fine-tuning helped."""
 
 DEFAULT_MODEL = "glrp"
 """The model that is used unless another is chosen."""
@@ -162,6 +166,19 @@ def load_card(weights: Path) -> Card:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         raise ModelError(f"{path}: {where}: {first['msg']}, expected a model card of format 1") from None
+
+
+def read_comparison(card: Card) -> Comparison | None:
+    """What was found when a fine-tuned model was measured; None where its card does not say so, or not as we do now.
+
+    Slices that changed are not among it: their pictures are not kept, and a card may come from elsewhere, whose paths
+    are none of ours.
+    """
+    kept = {name: value for name, value in card.figures.items() if name not in (VERDICT, "changed")}
+    try:
+        return Comparison.model_validate(kept)
+    except ValidationError:
+        return None
 
 
 def save_model_files(folder: Path, card: Card, weights: bytes) -> Model:

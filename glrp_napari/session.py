@@ -94,6 +94,11 @@ class Session:
         return self.folder / "drafts"
 
     @property
+    def studies(self) -> Path:
+        """The index of what studies are called and where they lie; never part of a library."""
+        return self.folder / "studies.json"
+
+    @property
     def scratch(self) -> Path:
         """What running programs hand to their jobs; of no use once they have ended."""
         return self.folder / "scratch"

@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores
 from glrp_napari.hashing import hash_bytes
 from glrp_napari.models import (
     Architecture,
@@ -13,7 +14,9 @@ from glrp_napari.models import (
     ModelError,
     find_model,
     list_models,
+    load_card,
     name_version,
+    read_comparison,
     save_model_files,
 )
 from glrp_napari.unet import UNet, fuse_for_inference
@@ -149,3 +152,30 @@ def test_case_88_another_hash_is_refused(model: Model) -> None:
 def test_card_names_fit_for_files_only() -> None:
     with pytest.raises(ValueError, match="name"):
         Card(name="../x", title="x", weights_sha256="")
+
+
+FOUND = Comparison(
+    held_out="patients",
+    trained=1,
+    patients=(
+        PatientComparison(study="a" * 64, slices=3, base=Scores(dice={"LV": 0.8}), candidate=Scores(dice={"LV": 0.9})),
+    ),
+    anchor=Anchor(base_phantoms=0.9, candidate_phantoms=0.899, agreement=0.98, slices=12),
+)
+CHANGE = {"study": "a" * 64, "frame": 0, "slice": 0, "before": 0.0, "after": 1.0, "picture": "/etc/passwd"}
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ({"verdict": "It helped.", **FOUND.model_dump(mode="json", exclude={"changed"})}, FOUND),
+        ({**FOUND.model_dump(mode="json"), "changed": [CHANGE]}, FOUND),
+        ({}, None),
+        ({"step": 2000, "phantoms dice": 0.887}, None),
+        ({"verdict": "It helped.", "held_out": "patients", "patients": [{"study": "a"}]}, None),
+        ({**FOUND.model_dump(mode="json", exclude={"changed"}), "of a later version": 1}, None),
+    ],
+)
+def test_a_card_tells_what_was_found(figures: dict[str, object], expected: Comparison | None, tmp_path: Path) -> None:
+    card = Card(name="mine-1", title="Mine", weights_sha256="", figures=figures)
+    assert read_comparison(load_card(save_model_files(tmp_path, card, b"weights").weights)) == expected

@@ -25,13 +25,14 @@ SOURCE = (
     "Between readers: seven core laboratories on fifteen cines, Suinesiaputra et al., "
     "J Cardiovasc Magn Reson 17:63 (2015)."
 )
+NOT_KEPT = "The slices that changed most, and their pictures, can be seen only in the window that trained the model."
 HINT = "White: your label. Colours: the model. Press F to see before and now in turn, ↑ ↓ for another slice."
 
 
 class ComparisonWindow(QDialog):
-    """Shows one comparison; `name` is the new model's."""
+    """Shows one comparison; `name` is the new model's. `sentence` says what was concluded then, if that is known."""
 
-    def __init__(self, name: str, comparison: Comparison, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, comparison: Comparison, parent: QWidget | None = None, sentence: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Did it help? {name}")
         self.setStyleSheet(STYLE)
@@ -39,7 +40,7 @@ class ComparisonWindow(QDialog):
         self._changes = comparison.changed
         self._picture: Picture | None = None
         self._flickering = False
-        self.sentence = make_label(decide(comparison).sentence, "title")
+        self.sentence = make_label(sentence or decide(comparison).sentence, "title")
         self.table = _make_table(list_rows(comparison))
         self.slices = QListWidget()
         self.slices.addItems([describe_change(change) for change in self._changes])
@@ -67,6 +68,12 @@ class ComparisonWindow(QDialog):
         column.addWidget(self.table)
         if any(patient.candidate_heart for patient in comparison.patients):
             column.addWidget(make_label(SOURCE, "quiet"))
+        if self._changes:
+            self._lay_out_changes(column)
+        elif comparison.patients:
+            column.addWidget(make_label(NOT_KEPT, "quiet"))
+
+    def _lay_out_changes(self, column: QVBoxLayout) -> None:
         column.addWidget(make_label("The slices that changed most", "title"))
         self.slices.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.slices.installEventFilter(self)

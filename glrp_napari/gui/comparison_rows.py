@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from glrp_napari.cine import count
 from glrp_napari.comparison import READERS, Anchor, Comparison, Heart, PatientComparison, SliceChange
 from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT, explain_no_agreement
+from glrp_napari.gui.words import name_structure
 
 HEADS = ("", "measure", "before", "now", "beside it")
 Row = tuple[str, str, str, str, str]
@@ -26,14 +27,15 @@ def _list_patient(patient: PatientComparison, number: int) -> Iterator[Row]:
     base, now = patient.base, patient.candidate
     who = f"Patient {number} ({patient.study[:8]}), {count(patient.slices, 'slice')}"
     for name in dict.fromkeys((*base.dice, *base.area_error_cm2, *now.area_error_cm2)):
+        called = name_structure(name)
         if name in base.dice:
-            yield who, f"{name} Dice", f"{base.dice[name]:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
+            yield who, f"{called} Dice", f"{base.dice[name]:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
             who = ""
         if name in base.hd95_mm and name in now.hd95_mm:
-            yield "", f"{name} HD95", f"{base.hd95_mm[name]:.1f} mm", f"{now.hd95_mm[name]:.1f} mm", ""
+            yield "", f"{called} HD95", f"{base.hd95_mm[name]:.1f} mm", f"{now.hd95_mm[name]:.1f} mm", ""
         errors = [f"{scores.area_error_cm2.get(name, 0.0):.2f} cm²" for scores in (base, now)]
         found = [f"{scores.area_cm2.get(name, 0.0):.1f}" for scores in (base, now)]
-        yield who, f"{name} area off by", errors[0], errors[1], f"it is {found[0]} and {found[1]} cm²"
+        yield who, f"{called} area off by", errors[0], errors[1], f"it is {found[0]} and {found[1]} cm²"
         who = ""
     yield from _list_hearts(patient.labelled_heart, patient.base_heart, patient.candidate_heart)
 

@@ -24,6 +24,7 @@ from glrp_napari.gui.leaving import Leaving
 from glrp_napari.gui.library_care import LibraryCare
 from glrp_napari.gui.measure import MeasureSection
 from glrp_napari.gui.measuring import Measuring
+from glrp_napari.gui.naming import Naming
 from glrp_napari.gui.pieces import STYLE, Notice
 from glrp_napari.gui.playback import Playback
 from glrp_napari.gui.segment import SegmentSection
@@ -36,6 +37,7 @@ from glrp_napari.gui.study_files import StudyFiles
 from glrp_napari.gui.study_opening import StudyOpening
 from glrp_napari.gui.suggesting import Suggesting
 from glrp_napari.gui.watching import Watching
+from glrp_napari.gui.words import describe_elsewhere
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label
 from glrp_napari.messages import Validated
@@ -73,6 +75,7 @@ class CardiacDock(QWidget):
         if remembers:
             self.workplace.update(reader=default_reader())
             self.library.reader_typed.connect(remember_reader)
+        self.naming = Naming(self.workplace)
         self.measuring = Measuring(self.workplace)
         self.figures = Figures(self.workplace, self.measuring, self)
         self.study, self.segment = StudySection(), SegmentSection()
@@ -199,7 +202,7 @@ class CardiacDock(QWidget):
         self.learning.began.connect(self.learn.begin)
         self.learning.began.connect(lambda: self._reveal(self.learn))
         self.library.linting.found.connect(lambda *_: self._reveal(self.learn))
-        self.learning.advanced.connect(self.learn.progress.advance)
+        self.learning.advanced.connect(self.learn.advance)
         self.learning.lost.connect(self.learn.curve.add)
         self.learning.validated.connect(self._on_validated)
         for section in (self.segment, self.learn):
@@ -283,7 +286,7 @@ class CardiacDock(QWidget):
         if now.study is not None and now.study.hash == label.study:
             self.workplace.study.go(label.frame, label.slice)
         else:
-            self.tell("Open the study of this label to see it.")
+            self.tell(describe_elsewhere(label, now.known))
 
 
 def release(

@@ -6,8 +6,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QListWidget, QListWidgetItem, QVBoxLayout
 
 from glrp_napari.gui.pieces import make_button, make_label, make_row
-from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.gui.snapshot import Snapshot, StudyShown
 from glrp_napari.gui.words import describe_finding, describe_findings
+from glrp_napari.known_studies import NONE_KNOWN
 from glrp_napari.lint import LabelFinding
 
 TALLEST = 110
@@ -39,13 +40,18 @@ class FindingsPanel(QFrame):
         column.addWidget(self.text)
         column.addWidget(self.list)
         column.addLayout(make_row(self.go_on, self.close_button))
+        self._known = NONE_KNOWN
         self.hide()
+
+    def draw(self, now: Snapshot) -> None:
+        """Know what closed studies are called."""
+        self._known = now.known
 
     def show_findings(self, findings: Sequence[LabelFinding], study: StudyShown | None) -> None:
         """List findings; none hides the panel."""
         self.list.clear()
         for finding in findings:
-            item = QListWidgetItem(describe_finding(finding, study))
+            item = QListWidgetItem(describe_finding(finding, study, self._known))
             item.setToolTip(item.text())
             item.setData(Qt.ItemDataRole.UserRole, finding.label)
             self.list.addItem(item)

@@ -10,7 +10,7 @@ from glrp_napari.gui.model_window import ModelWindow
 from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.model_files import Imported, export_model, import_model
-from glrp_napari.models import Model
+from glrp_napari.models import VERDICT, Model, read_comparison
 
 
 class LearnWindows(QObject):
@@ -30,23 +30,35 @@ class LearnWindows(QObject):
     def show_comparison(self) -> None:
         """Did it help?"""
         now = self._workplace.now
-        if now.comparison is None:
-            return
-        if self.comparison is not None:
-            self.comparison.close()
-        self.comparison = ComparisonWindow(now.candidate, now.comparison, self._parent)
-        self.comparison.show()
+        if now.comparison is not None:
+            self._show(ComparisonWindow(now.candidate, now.comparison, self._parent))
 
     def show_models(self) -> None:
         """All models."""
         if self.models is None:
             self.models = ModelWindow(self._parent)
             self.models.use_wanted.connect(self._workplace.choose_model)
+            self.models.comparison_wanted.connect(self._on_comparison)
             self.models.export_wanted.connect(self._on_export)
             self.models.import_wanted.connect(self._on_import)
         self.draw(self._workplace.now)
         self.models.show()
         self.models.raise_()
+
+    def _on_comparison(self, model: Model) -> None:
+        """Did this one help? The one just trained still has its pictures, of others the card knows the figures."""
+        now, card = self._workplace.now, model.card
+        if now.comparison is not None and card.name == now.candidate:
+            self.show_comparison()
+        elif (comparison := read_comparison(card)) is not None:
+            sentence = str(card.figures.get(VERDICT, ""))
+            self._show(ComparisonWindow(card.name, comparison, self._parent, sentence))
+
+    def _show(self, window: ComparisonWindow) -> None:
+        if self.comparison is not None:
+            self.comparison.close()
+        self.comparison = window
+        window.show()
 
     def _on_export(self, model: Model, path: Path) -> None:
         place = self._workplace

@@ -9,13 +9,14 @@ from qtpy.QtWidgets import QDialog, QListWidget, QListWidgetItem, QVBoxLayout, Q
 from glrp_napari.gui import asking
 from glrp_napari.gui.model_words import describe_card
 from glrp_napari.gui.pieces import STYLE, make_button, make_label, make_row
-from glrp_napari.models import Model
+from glrp_napari.models import Model, read_comparison
 
 
 class ModelWindow(QDialog):
     """Lists models; says what the user wants by signals."""
 
     use_wanted = Signal(str)
+    comparison_wanted = Signal(object)
     export_wanted = Signal(object, object)
     import_wanted = Signal(object)
 
@@ -32,13 +33,15 @@ class ModelWindow(QDialog):
         self.card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.use = make_button("Use this one", "Segment with it from now on; so one also goes back to an older one")
         self.use.clicked.connect(lambda: self.use_wanted.emit(self._chosen().card.name))
+        self.compare = make_button("Did it help?…", "The figures by patient, as they were found after its fine-tuning")
+        self.compare.clicked.connect(lambda: self.comparison_wanted.emit(self._chosen()))
         self.export = make_button("Export…", "Write weights and card to one file")
         self.export.clicked.connect(self._on_export)
         self.take_in = make_button("Import…", "Take in a model that was exported; it is checked first")
         self.take_in.clicked.connect(self._on_import)
         column = QVBoxLayout(self)
         column.addLayout(make_row(self.list, self.card, stretch=(1, 2)), 1)
-        column.addLayout(make_row(self.use, self.export, self.take_in))
+        column.addLayout(make_row(self.use, self.compare, self.export, self.take_in))
 
     def draw(self, models: Sequence[Model], active: str) -> None:
         """Show these models, of which one is in use; the selection stays."""
@@ -60,6 +63,7 @@ class ModelWindow(QDialog):
         there = self.list.currentItem() is not None
         self.card.setText(describe_card(self._chosen().card) if there else "")
         self.use.setEnabled(there and self._chosen().card.name != self._drawn[1])
+        self.compare.setEnabled(there and read_comparison(self._chosen().card) is not None)
         self.export.setEnabled(there)
 
     def _chosen(self) -> Model:

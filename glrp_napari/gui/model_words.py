@@ -1,10 +1,11 @@
 """A model's card in words. Pure."""
 
-from typing import Any
-
+from glrp_napari.cine import count
+from glrp_napari.comparison import Anchor, Comparison
+from glrp_napari.gate import describe_held_out
 from glrp_napari.library import Protocol
 from glrp_napari.library.protocol import describe_protocol
-from glrp_napari.models import Card
+from glrp_napari.models import VERDICT, Card, read_comparison
 
 SHOWN_LABELS = 12
 
@@ -12,14 +13,14 @@ SHOWN_LABELS = 12
 def describe_card(card: Card) -> str:
     """Title, origin, labels, protocol, figures and licence, a line each; what a card does not have is left out."""
     lines = [card.title, card.summary, f"Made from: {card.parent}" if card.parent else ""]
-    lines += [f"Learned from {len(card.labels)} labels: {_list_some(card.labels)}" if card.labels else ""]
+    learned = f"Learned from {count(len(card.labels), 'label')}: {_list_some(card.labels)}"
+    lines += [learned if card.labels else ""]
     lines += [
         f"Protocol: {describe_protocol(Protocol.model_validate(card.training['protocol']))}"
         if card.training.get("protocol")
         else ""
     ]
-    lines += [str(card.figures.get("verdict", ""))]
-    lines += [f"Validation: {_describe_figures(card.figures)}"] if _describe_figures(card.figures) else []
+    lines += [str(card.figures.get(VERDICT, "")), _describe_figures(card)]
     lines += [f"Weights: SHA-256 {card.weights_sha256[:16]}…", f"Licence: {card.licence}" if card.licence else ""]
     return "\n\n".join(line for line in lines if line)
 
@@ -29,6 +30,37 @@ def _list_some(labels: tuple[str, ...]) -> str:
     return ", ".join(labels[:SHOWN_LABELS]) + (f" and {more} more" if more > 0 else "")
 
 
-def _describe_figures(figures: dict[str, Any]) -> str:
-    """Numbers at the top of the figures, e.g. `phantoms dice 0.887`."""
-    return ", ".join(f"{name} {value}" for name, value in figures.items() if isinstance(value, int | float))
+def _describe_figures(card: Card) -> str:
+    """What was found about a fine-tuned model; of another the numbers at the top of its figures, `phantoms dice 0.887`.
+
+    A comparison that cannot be read gives no numbers: by themselves those mean nothing to anyone.
+    """
+    if (comparison := read_comparison(card)) is not None:
+        return describe_comparison(comparison)
+    if VERDICT in card.figures:
+        return ""
+    numbers = [f"{name} {value}" for name, value in card.figures.items() if isinstance(value, int | float)]
+    return f"Validation: {', '.join(numbers)}" if numbers else ""
+
+
+def describe_comparison(comparison: Comparison) -> str:
+    """The figures behind the verdict, a line each."""
+    lines = []
+    if comparison.patients:
+        figures = _describe_change(comparison.base, comparison.candidate)
+        lines.append(f"Dice on {describe_held_out(comparison)}: {figures}")
+    if comparison.anchor is not None:
+        lines += _describe_anchor(comparison.anchor)
+    return "\n".join(lines)
+
+
+def _describe_anchor(anchor: Anchor) -> list[str]:
+    hearts = f"Dice on test hearts: {_describe_change(anchor.base_phantoms, anchor.candidate_phantoms)}"
+    if anchor.agreement is None:
+        return [hearts, "Agreement with the model before, where that was sure: not measured"]
+    slices = count(anchor.slices, "unlabelled slice")
+    return [hearts, f"Agreement with the model before on {slices}, where that was sure: {anchor.agreement:.3f}"]
+
+
+def _describe_change(before: float, now: float) -> str:
+    return f"{before:.3f} before, {now:.3f} now"

@@ -1,6 +1,7 @@
 """Small widgets that sections share: buttons that leave the focus on the image, a notice, a progress row, a curve."""
 
 from collections.abc import Callable, Sequence
+from math import isnan
 
 from qtpy.QtCore import QEvent, QObject, QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QKeyEvent, QKeySequence, QPainter, QPen, QPolygonF
@@ -207,7 +208,10 @@ class ProgressRow(QWidget):
 
 
 class Sparkline(QWidget):
-    """Curves of the values so far, all scaled to one range: the loss, going down, or a Dice a structure."""
+    """Curves of the values so far, all scaled to one range: the loss, going down, or a Dice a structure.
+
+    Where a value is not a number its curve leaves it out; a curve of those alone is not drawn.
+    """
 
     def __init__(self, colours: Sequence[str] = ("#7fa8e0",)) -> None:
         super().__init__()
@@ -233,12 +237,15 @@ class Sparkline(QWidget):
         """Draw the curve; Qt calls this."""
         if len(self._values) < 2:
             return
-        low, high = min(map(min, self._values)), max(map(max, self._values))
+        known = [value for values in self._values for value in values if not isnan(value)]
+        low, high = min(known, default=0.0), max(known, default=0.0)
         width, height = (self.width() - 4) / (len(self._values) - 1), (self.height() - 6) / ((high - low) or 1.0)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for colour, curve in zip(self._colours, zip(*self._values, strict=True), strict=False):
-            points = [QPointF(2 + i * width, 3 + (high - value) * height) for i, value in enumerate(curve)]
+            points = [
+                QPointF(2 + i * width, 3 + (high - value) * height) for i, value in enumerate(curve) if not isnan(value)
+            ]
             painter.setPen(QPen(QColor(colour), 1.5))
             painter.drawPolyline(QPolygonF(points))
         painter.end()

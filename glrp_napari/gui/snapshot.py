@@ -1,12 +1,13 @@
 """What the dock shows at one moment, as a frozen value, and the one next step that follows from it. Pure: no Qt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from glrp_napari.assessment import Measurements
 from glrp_napari.cine import Body
 from glrp_napari.comparison import Comparison
 from glrp_napari.decisions import Reading
+from glrp_napari.known_studies import KnownStudies
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.models import Model
@@ -60,7 +61,8 @@ class Snapshot:
     gate let it pass, and `replaced` is then the model before. `unfinished` says that a fine-tuning was interrupted,
     or, with `background`, that a process without a window works on it.
     `model_changed` says that the chosen model has not segmented the open study yet. `read_only` says why the library
-    may not be written to, empty where it may; `damaged` are its records that cannot be read.
+    may not be written to, empty where it may; `damaged` are its records that cannot be read. `known` are the
+    studies that were opened in this session, by what they are called.
     """
 
     session: Session
@@ -72,6 +74,7 @@ class Snapshot:
     options: SegmentOptions = USUAL
     labels: tuple[Label, ...] = ()
     damaged: tuple[DamagedRecord, ...] = ()
+    known: KnownStudies = field(default_factory=dict)
     read_only: str = ""
     can_take_over: bool = False
     reader: str = ""

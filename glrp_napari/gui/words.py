@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from glrp_napari.cine import count
+from glrp_napari.cine import Structure, count
 from glrp_napari.drawing.palette import NAMES
-from glrp_napari.gui.snapshot import StudyShown
+from glrp_napari.gui.snapshot import Snapshot, StudyShown
+from glrp_napari.known_studies import NONE_KNOWN, KnownStudies
 from glrp_napari.library import DamagedRecord, Label
 from glrp_napari.lint import LabelFinding
 from glrp_napari.measure import Function
@@ -69,9 +70,37 @@ def describe_left(seconds: float | None) -> str:
     return f"{round(seconds / 60)} min left"
 
 
+CHECKS_FOLLOW = "then up to three checks about as long each"
+
+
+def describe_training(stage: str, seconds_left: float | None) -> str:
+    """How far a fine-tuning is, e.g. `Training, loss 0.500: 85 s left, then up to three checks about as long each`.
+
+    `stage` is as the job says it, with the loss behind it. What the job knows is the time left of the training on
+    screen; the checks that follow the first one are further trainings, unless enough patients are kept apart.
+    """
+    left = describe_left(seconds_left)
+    if stage.startswith("Training"):
+        return f"{stage}: {left + ', ' if left else ''}{CHECKS_FOLLOW}"
+    return " · ".join(part for part in (stage, left) if part)
+
+
 def describe_finetune(labels: int) -> str:
     """The fine-tune button's text; N is the count."""
     return f"Fine-tune on my {count(labels, 'label') if labels else 'labels'}"
+
+
+def explain_finetune(now: Snapshot) -> str:
+    """Why one cannot fine-tune now; empty where one can."""
+    if now.job:
+        return "Wait until this fine-tuning is done." if now.job == "finetune" else "Wait until the study is segmented."
+    if now.background:
+        return "Wait until the fine-tuning in the background is done."
+    if not now.labels:
+        return "Accept at least one slice first: it becomes a label."
+    if not now.learnable:
+        return "All labels are of slices outside base and apex: accept at least one between them."
+    return "" if now.models else "There is no model to begin with: import one under Models…"
 
 
 def describe_draft(saved_at: str) -> str:
@@ -88,15 +117,25 @@ def describe_warnings(warnings: tuple[str, ...]) -> str:
     return f"Note: {warnings[0]}{more}"
 
 
-def describe_label(label: Label, study: StudyShown | None) -> str:
-    """A label in the list: the open study by name, another by the start of its hash."""
+def describe_label(label: Label, study: StudyShown | None, known: KnownStudies = NONE_KNOWN) -> str:
+    """A label in the list, e.g. `patient007 (not open) · frame 1 · slice 5 · corrected`."""
     outside = " · outside base and apex" if label.outside else ""
-    return f"{_describe_label_place(label, study)} · {label.state}{outside}"
+    return f"{_describe_label_place(label, study, known)} · {label.state}{outside}"
 
 
-def describe_finding(finding: LabelFinding, study: StudyShown | None) -> str:
+def describe_finding(finding: LabelFinding, study: StudyShown | None, known: KnownStudies = NONE_KNOWN) -> str:
     """What is odd about a label, and where."""
-    return f"{_describe_label_place(finding.label, study)}: {finding.text}"
+    return f"{_describe_label_place(finding.label, study, known)}: {finding.text}"
+
+
+def describe_elsewhere(label: Label, known: KnownStudies) -> str:
+    """What to open to see a label of a study that is not open."""
+    if (found := known.get(label.study)) is None:
+        return (
+            "This label's study was never opened here, so its name is not known. Open it, and a click shows the slice."
+        )
+    place = "" if found.path is None else f" ({found.path})"
+    return f"Open {found.name}{place} to see this slice."
 
 
 def describe_findings(number: int) -> str:
@@ -105,8 +144,13 @@ def describe_findings(number: int) -> str:
     return f"{count(number, 'thing')} to look at in the labels. Click to see {it}; correct and accept again."
 
 
-def _describe_label_place(label: Label, study: StudyShown | None) -> str:
-    name = study.name if study is not None and study.hash == label.study else f"study {label.study[:8]}"
+def _describe_label_place(label: Label, study: StudyShown | None, known: KnownStudies) -> str:
+    """The open study by name, another by the name it had when it was open, else by the start of its hash."""
+    if study is not None and study.hash == label.study:
+        name = study.name
+    else:
+        found = known.get(label.study)
+        name = f"study {label.study[:8]}" if found is None else f"{found.name} (not open)"
     return f"{name} · frame {label.frame + 1} · slice {label.slice + 1}"
 
 
@@ -153,12 +197,19 @@ def describe_function(function: Function) -> str:
     return f"Frame {frame + 1}: " + ", ".join(f"{name} {function.volumes_ml[key][frame]:.0f} ml" for key, name in names)
 
 
+def name_structure(key: str) -> str:
+    """What a reader calls a structure that figures have under its short name, e.g. `Myocardium` for `MYO`."""
+    return NAMES[Structure[key]] if key in Structure.__members__ else key
+
+
 def describe_validation(dice: Mapping[str, float], step: int) -> str:
     """How the model in training does on what is kept apart, by structure and under "mean"."""
     if not dice:
         return "A slice that is not labelled: before and now"
-    parts = ", ".join(f"{name} {value:.2f}" for name, value in dice.items() if name != "mean")
-    return f"Dice {dice['mean']:.3f} on slices kept apart, after {step} steps" + (f" ({parts})" if parts else "")
+    parts = ", ".join(f"{name_structure(name)} {value:.2f}" for name, value in dice.items() if name != "mean")
+    return f"Dice {dice['mean']:.3f} on slices kept apart, after {count(step, 'step')}" + (
+        f" ({parts})" if parts else ""
+    )
 
 
 SILENT = (

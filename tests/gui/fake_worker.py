@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from glrp_napari import messages as m
 from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores, SliceChange
+from glrp_napari.gate import decide
 
 
 def send(message: m.Message) -> None:
@@ -40,11 +41,14 @@ def finetune(request: m.FinetuneRequest, mode: str) -> None:
         send(m.TrainingStep(step=step, total=5, loss=1 / step, seconds_left=5.0 - step))
         send(m.Validated(step=step, dice={"RV": 0.7, "LV": 0.9, "mean": 0.8}))
         misbehave(mode)
-    card = load_card(request.base).model_copy(
-        update={"name": name_version(request.name, request.models), "title": "My labels"}
-    )
-    model = save_model_files(request.models, card, b"weights")
-    send(m.FinetuneDone(model=model.weights, comparison=compare(request, 0.7 if mode == "worse" else 0.9)))
+    found = compare(request, 0.7 if mode == "worse" else 0.9)
+    changes = {
+        "name": name_version(request.name, request.models),
+        "title": "My labels",
+        "figures": {"verdict": decide(found).sentence, **found.model_dump(mode="json", exclude={"changed"})},
+    }
+    model = save_model_files(request.models, load_card(request.base).model_copy(update=changes), b"weights")
+    send(m.FinetuneDone(model=model.weights, comparison=found))
 
 
 def compare(request: m.FinetuneRequest, dice: float) -> Comparison:

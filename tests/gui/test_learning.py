@@ -10,7 +10,7 @@ import pytest
 from glrp_napari import models
 from glrp_napari.cine import Structure
 from glrp_napari.comparison import PhaseSlices
-from glrp_napari.gui import asking, jobs, learning, leaving
+from glrp_napari.gui import asking, comparing, jobs, learning, leaving
 from glrp_napari.gui.detached import store_request
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.measure import Phases
@@ -21,6 +21,7 @@ from glrp_napari.messages import (
     FinetuneRequest,
     Message,
     Ready,
+    Validated,
     decode_request,
     encode,
 )
@@ -30,8 +31,9 @@ from glrp_napari.unet import UNet
 from glrp_napari.weights import encode_weights
 from glrp_training.unfinished import hold
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QPainter
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLabel
 from tests.gui.conftest import Window, close_window, make_cine, make_window
 from tests.gui.fake_worker import compare
 
@@ -188,6 +190,87 @@ def test_fault_7_after_a_crash_it_can_be_resumed_or_given_up(
     window.settle()
     assert not job.exists()
     assert not learn.resume.isVisibleTo(window.dock)
+    close_window(window)
+
+
+def test_after_a_restart_the_models_window_tells_whether_it_helped(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_labelled(tmp_path, "worse", model_folder, monkeypatch)
+    finetune(window)
+    window.settle()
+    window.click(window.dock.learn.models)
+    window.dock.windows.models.list.setCurrentRow(1)
+    window.click(window.dock.windows.models.compare)
+    assert window.dock.windows.comparison.slices.count() == 2, "just trained, it has its pictures still"
+    close_window(window)
+
+    window = make_window(tmp_path)
+    learn, windows = window.dock.learn, window.dock.windows
+    assert not learn.compare.isVisibleTo(window.dock)
+    window.click(learn.models)
+    listed = windows.models
+    assert listed.list.currentItem().text() == "base  (in use)"
+    assert not listed.compare.isEnabled()
+    listed.list.setCurrentRow(1)
+    assert "Dice on 2 corrected slices of the same patient" in listed.card.text()
+    window.click(listed.compare)
+    comparison = windows.comparison
+    assert comparison.isVisible()
+    assert "my-labels-1" in comparison.windowTitle()
+    assert "It did not help: Dice 0.800 before, 0.700 now" in comparison.sentence.text()
+    assert [comparison.table.item(row, 1).text() for row in (0, 2)] == ["RV Dice", "Myocardium Dice"]
+    assert not comparison.slices.isVisibleTo(comparison)
+    assert comparing.NOT_KEPT in [label.text() for label in comparison.findChildren(QLabel)]
+    window.click(listed.use)
+    window.settle()
+    assert window.dock.workplace.now.model == "my-labels-1"
+    close_window(window)
+
+
+@pytest.mark.parametrize("answer", ["Resume it", "Begin anew", "Cancel"])
+def test_a_new_fine_tuning_takes_the_place_of_an_interrupted_one_only_if_it_is_wanted(
+    answer: str, tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "request"
+    monkeypatch.setenv("FAKE_WORKER_LOG", str(log))
+    job = tmp_path / "models/unfinished/job.json"
+    job.parent.mkdir(parents=True)
+    job.write_text("{}")
+    window = make_labelled(tmp_path, "well", model_folder, monkeypatch)
+    learn = window.dock.learn
+    window.click(learn.button)
+    window.settle()
+    question = learn.asking.dialog
+    assert question is not None
+    assert not learn.findings.isVisibleTo(window.dock), "the labels are looked over when it is settled"
+    window.click(next(button for button in question.buttons() if button.text().replace("&", "") == answer))
+    window.settle()
+    assert learn.asking.dialog is None
+    if answer == "Begin anew":
+        window.click(learn.findings.go_on)
+        window.settle()
+    began = {"Resume it": True, "Begin anew": False}.get(answer)
+    assert (json.loads(log.read_text())["resume"] if log.exists() else None) is began
+    close_window(window)
+
+
+def test_a_structure_that_no_label_has_is_no_curve_at_nought(
+    tmp_path: Path, model_folder: Path, qapp: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "find_resources", lambda: model_folder)
+    window = make_window(tmp_path)
+    learn = window.dock.learn
+    for step in (10, 20):
+        learn.show_validation(Validated(step=step, dice={"MYO": 0.8, "LV": 0.9, "mean": 0.85}))
+    drawn: list[list[float]] = []
+    monkeypatch.setattr(QPainter, "drawPolyline", lambda _self, line: drawn.append([point.y() for point in line]))
+    learn.dice.resize(120, 36)
+    learn.dice.grab()
+    rv, myocardium, lv = drawn
+    assert rv == []
+    assert myocardium == [33, 33], "the lower end is the lowest Dice there is"
+    assert lv == [3, 3]
     close_window(window)
 
 

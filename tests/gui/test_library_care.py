@@ -1,15 +1,18 @@
 """The library in the real window: who holds it, what is damaged, conventions, import, and the look before training."""
 
+import gzip
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
 import numpy as np
 import pytest
-from glrp_napari.cine import Cine
+from glrp_napari.cine import Cine, Source
 from glrp_napari.gui import asking, labelling
+from glrp_napari.known_studies import KnownStudy
 from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol, save_protocol
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
@@ -304,6 +307,54 @@ def test_odd_labels_are_listed_before_training_and_a_click_shows_one(library: Wi
     library.settle()
     assert not learn.findings.isVisibleTo(learn)
     assert library.dock.workplace.now.candidate
+
+
+def test_labels_of_a_closed_study_are_called_by_its_name_here_and_nowhere_else(
+    library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn, place, name = library.dock.learn, library.dock.workplace, "patient007"
+    path = tmp_path / "scans" / f"{name}.nii.gz"
+    library.open(replace(cine, source=Source(name=name, path=path)))
+    accept(library)
+    assert learn.labels.item(0).text().startswith(f"{name} · frame 1")
+    place.close_study()
+    library.settle()
+    assert learn.labels.item(0).text() == f"{name} (not open) · frame 1 · slice 3 · corrected"
+    learn.labels.itemDoubleClicked.emit(learn.labels.item(0))
+    assert library.dock._notice_text.text() == f"Open {name} ({path}) to see this slice."
+    library.open(make_cine(name="another"))
+    learn.findings.show_findings([LabelFinding(place.now.labels[0], "ring", "odd")], place.look().study)
+    assert learn.findings.list.item(0).text() == f"{name} (not open) · frame 1 · slice 3: odd"
+    learn.findings.hide()
+
+    monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path / "out")
+    library.dock.library.transferring.ask_export_folder()
+    library.settle()
+    handed_on = [file for root in (folder(library), tmp_path / "out") for file in root.rglob("*") if file.is_file()]
+    assert len(handed_on) > 4
+    for file in handed_on:
+        data = file.read_bytes()
+        data = gzip.decompress(data) if file.suffix == ".gz" else data
+        assert name not in file.name
+        assert name.encode() not in data
+
+    place.change_session(tmp_path / "third")
+    library.settle()
+    assert list(place.now.known.values()) == [KnownStudy(name="another")], "it goes on in the new session"
+    place.change_session(tmp_path / "session")
+    library.settle()
+    assert {study.name for study in place.now.known.values()} == {name, "another"}, "as after a restart"
+
+
+def test_where_names_cannot_be_kept_nothing_is_said_of_it(library: Window, cine: Cine) -> None:
+    place = library.dock.workplace
+    place.now.session.studies.mkdir(parents=True)
+    library.open(cine)
+    accept(library)
+    assert library.dock._notice_text.text() == ""
+    place.close_study()
+    library.settle()
+    assert library.dock.learn.labels.item(0).text().startswith(f"study {place.now.labels[0].study[:8]} · ")
 
 
 def test_case_72_edited_slices_that_are_not_accepted_are_a_finding_that_leads_to_the_first(

@@ -1,11 +1,15 @@
 """The one obvious next step, and the window's sentences: pure functions as tables."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from glrp_napari.comparison import Comparison
+from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores
 from glrp_napari.gui import words
+from glrp_napari.gui.model_words import describe_card
 from glrp_napari.gui.snapshot import Snapshot, StudyShown, choose_next
+from glrp_napari.known_studies import KnownStudy
+from glrp_napari.library import Label
 from glrp_napari.measure import Function, Ventricle
 from glrp_napari.models import Card, Model
 from glrp_napari.session import Session
@@ -80,3 +84,101 @@ def test_warnings_shorten_to_one_line() -> None:
     assert words.describe_warnings(()) == ""
     assert words.describe_warnings(("a",)) == "Note: a"
     assert words.describe_warnings(("a", "b", "c")) == "Note: a (and 2 more: point here)"
+
+
+def label(outside: bool = False) -> Label:
+    return Label(
+        study="2" * 64,
+        frame=0,
+        slice=4,
+        slices=8,
+        state="corrected",
+        counter=1,
+        frame_mean=1.0,
+        frame_std=1.0,
+        outside=outside,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words_"),
+    [
+        ({"labels": (label(),)}, ""),
+        ({"labels": (label(), label(outside=True))}, ""),
+        ({}, "Accept at least one slice first"),
+        ({"labels": (label(outside=True),)}, "outside base and apex"),
+        ({"labels": (label(),), "models": ()}, "There is no model"),
+        ({"labels": (label(),), "job": "segment"}, "until the study is segmented"),
+        ({"labels": (label(),), "job": "finetune"}, "until this fine-tuning is done"),
+        ({"labels": (label(),), "background": True}, "fine-tuning in the background"),
+    ],
+)
+def test_why_one_cannot_fine_tune(changes: dict[str, object], words_: str) -> None:
+    found = words.explain_finetune(Snapshot(session=SESSION, **{"models": MODEL, **changes}))
+    assert words_ in found
+    assert bool(found) == bool(words_)
+
+
+@pytest.mark.parametrize(
+    ("stage", "seconds", "text"),
+    [
+        ("Training, loss 0.500", 85, "Training, loss 0.500: 85 s left, then up to three checks about as long each"),
+        ("Training, loss 0.500", None, "Training, loss 0.500: then up to three checks about as long each"),
+        ("Check 1 of 3, loss 0.500", 85, "Check 1 of 3, loss 0.500 · 85 s left"),
+        ("Reading labels", None, "Reading labels"),
+    ],
+)
+def test_what_comes_after_the_training_is_said_with_its_time(stage: str, seconds: float | None, text: str) -> None:
+    assert words.describe_training(stage, seconds) == text
+
+
+def test_a_label_is_called_by_what_is_known_of_its_study() -> None:
+    known = {"2" * 64: KnownStudy(name="patient007", path=Path("/scans/patient007.nii.gz"))}
+    unnamed = {"2" * 64: KnownStudy(name="layer")}
+    place = "frame 1 · slice 5 · corrected"
+    assert words.describe_label(label(), None) == f"study 22222222 · {place}"
+    assert words.describe_label(label(), shown(), known) == f"patient007 (not open) · {place}"
+    assert words.describe_label(label(), replace(shown(), hash="2" * 64), known) == f"name · {place}"
+    assert words.describe_elsewhere(label(), known) == f"Open patient007 ({known['2' * 64].path}) to see this slice."
+    assert words.describe_elsewhere(label(), unnamed) == "Open layer to see this slice."
+    assert "never opened here" in words.describe_elsewhere(label(), {})
+
+
+ANCHOR = Anchor(base_phantoms=0.9, candidate_phantoms=0.899, agreement=0.98, slices=12)
+PATIENT = PatientComparison(study="a", slices=3, base=Scores(dice={"LV": 0.8}), candidate=Scores(dice={"LV": 0.9}))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "lines"),
+    [
+        (
+            Comparison(held_out="patients", patients=(PATIENT,), anchor=ANCHOR),
+            (
+                "Dice on 3 corrected slices of 1 patient, kept apart: 0.800 before, 0.900 now",
+                "Dice on test hearts: 0.900 before, 0.899 now",
+                "Agreement with the model before on 12 unlabelled slices, where that was sure: 0.980",
+            ),
+        ),
+        (
+            Comparison(held_out="nothing", anchor=Anchor(base_phantoms=0.9, candidate_phantoms=0.9)),
+            (
+                "Dice on test hearts: 0.900 before, 0.900 now",
+                "Agreement with the model before, where that was sure: not measured",
+            ),
+        ),
+        (Comparison(held_out="nothing", complete=False), ()),
+    ],
+)
+def test_a_card_says_how_its_model_was_found(comparison: Comparison, lines: tuple[str, ...]) -> None:
+    figures = {"verdict": "It helped.", **comparison.model_dump(mode="json", exclude={"changed"})}
+    card = Card(name="m", title="Mine", weights_sha256="", labels=("a-t000-z001",), figures=figures)
+    text = describe_card(card)
+    assert "Learned from 1 label: a-t000-z001" in text
+    assert "\n\n".join(("It helped.", *(["\n".join(lines)] if lines else []), "Weights:")) in text
+    assert "trained" not in text
+    assert "complete" not in text
+
+
+def test_a_card_of_another_kind_keeps_its_numbers() -> None:
+    card = Card(name="m", title="Mine", weights_sha256="", figures={"phantoms dice": 0.887, "twin": {"step": 3}})
+    assert "Validation: phantoms dice 0.887" in describe_card(card)

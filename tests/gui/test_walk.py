@@ -97,7 +97,7 @@ def test_what_validation_finds_is_shown_while_it_trains(
     window.wait(lambda: learn.findings.isVisibleTo(window.dock))  # an LV without a wall
     window.click(learn.findings.go_on)
     window.wait(lambda: learn.validation.isVisibleTo(window.dock))
-    assert learn.validation.text() == "Dice 0.800 on slices kept apart, after 1 steps (RV 0.70, LV 0.90)"
+    assert learn.validation.text() == "Dice 0.800 on slices kept apart, after 1 step (RV 0.70, LV 0.90)"
     window.settle()
     assert not learn.validation.isVisibleTo(window.dock)
     close_window(window)
