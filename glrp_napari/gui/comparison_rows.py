@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from glrp_napari.cine import count
+from glrp_napari.cine import Structure, count
 from glrp_napari.comparison import READERS, Anchor, Comparison, Heart, PatientComparison, SliceChange
+from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT, explain_no_agreement
-from glrp_napari.gui.words import name_structure
 
 HEADS = ("", "measure", "before", "now", "beside it")
 Row = tuple[str, str, str, str, str]
@@ -27,7 +27,7 @@ def _list_patient(patient: PatientComparison, number: int) -> Iterator[Row]:
     base, now = patient.base, patient.candidate
     who = f"Patient {number} ({patient.study[:8]}), {count(patient.slices, 'slice')}"
     for name in dict.fromkeys((*base.dice, *base.area_error_cm2, *now.area_error_cm2)):
-        called = name_structure(name)
+        called = NAMES[Structure[name]]
         if name in base.dice:
             yield who, f"{called} Dice", f"{base.dice[name]:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
             who = ""

@@ -197,16 +197,11 @@ def describe_function(function: Function) -> str:
     return f"Frame {frame + 1}: " + ", ".join(f"{name} {function.volumes_ml[key][frame]:.0f} ml" for key, name in names)
 
 
-def name_structure(key: str) -> str:
-    """What a reader calls a structure that figures have under its short name, e.g. `Myocardium` for `MYO`."""
-    return NAMES[Structure[key]] if key in Structure.__members__ else key
-
-
 def describe_validation(dice: Mapping[str, float], step: int) -> str:
     """How the model in training does on what is kept apart, by structure and under "mean"."""
     if not dice:
         return "A slice that is not labelled: before and now"
-    parts = ", ".join(f"{name_structure(name)} {value:.2f}" for name, value in dice.items() if name != "mean")
+    parts = ", ".join(f"{NAMES[Structure[name]]} {value:.2f}" for name, value in dice.items() if name != "mean")
     return f"Dice {dice['mean']:.3f} on slices kept apart, after {count(step, 'step')}" + (
         f" ({parts})" if parts else ""
     )
