@@ -66,8 +66,9 @@ def test_label_fine_tune_and_segment_with_the_new_model(
     assert len(list_labels(library)) >= 5
     assert {(label.frame, label.state) for label in list_labels(library)} == {(0, "corrected"), (2, "corrected")}
     base = ("--base", tiny_model.weights, "--models", models)
-    out = glrp("finetune", "--library", library, "--name", "mine", *base, home=tmp_path)
+    out = glrp("finetune", "--library", library, "--name", "mine", "--study", study, *base, home=tmp_path)
     assert "of the same patient, kept apart" in out.replace("\n", " ")
+    assert json.loads((models / "mine-1.json").read_text())["figures"]["anchor"]["study_open"]
     glrp("segment", study, "--out", tmp_path, "--model", models / "mine-1.safetensors", "--frames", "0", home=tmp_path)
     assert json.loads((tmp_path / "heart.json").read_text())["model"] == "mine-1"
 
