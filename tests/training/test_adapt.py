@@ -281,6 +281,28 @@ def test_cancelled_what_there_is_so_far_is_kept(when: str, library: Path, tiny_m
     assert not (tmp_path / "unfinished").exists()
 
 
+def test_cancelled_the_best_that_was_seen_on_patients_kept_apart_is_kept(
+    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(10):
+        cine, mask = make_square_cine(seed, slices=1)
+        accept_slice(tmp_path / "labels", cine, mask[0, 0], 0, 0, "corrected")
+    looks: list[int] = []
+
+    def look(_self: object, _network: object, step: int) -> Iterator[Validated]:
+        looks.append(step)
+        yield Validated(step=step, dice={"mean": {2: 0.9}.get(len(looks), 0.5)})
+
+    monkeypatch.setattr(trial.Watch, "look", look)
+    events = adapt(tmp_path / "labels", tiny_model, tmp_path, "mine", CPU)
+    for event in events:
+        if isinstance(event, Validated) and len(looks) == 4:
+            break
+    done = events.throw(Interrupted())
+    assert isinstance(done, FinetuneDone)
+    assert find_model(str(done.model)).card.training["steps"] == looks[1]
+
+
 WAITS = ["Making test hearts", "Weighing old against new", "Looking at slices kept apart", "Old and new model"]
 
 

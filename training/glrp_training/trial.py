@@ -2,11 +2,14 @@
 the one in use.
 """
 
+import copy
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from glrp_napari.comparison import Anchor, Comparison
 from glrp_napari.device import Placement
@@ -50,6 +53,15 @@ LOOKS = 6
 """How often a training is looked at on what is kept apart."""
 
 
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The weights after so many steps that had the highest mean Dice on slices kept apart."""
+
+    dice: float
+    steps: int
+    state: dict[str, Tensor]
+
+
 class Trial:
     """A fine-tuning at work: `network` and `comparison` are at any moment what there is so far."""
 
@@ -70,6 +82,7 @@ class Trial:
         )
         self.steps = 0
         self.share = ALL
+        self._best: Best | None = None
         self._is_settled = False
         self._origin = load_network(base)
         self._base = self._open(self._origin)
@@ -86,6 +99,8 @@ class Trial:
         checkpoint, fold = self._unfinished.checkpoint, Fold(self.plan.training, self.plan.apart)
         for event in self._fit(self.network, fold, "Training", checkpoint, watch):
             self.steps = event.step if isinstance(event, TrainingStep) else max(self.steps, checkpoint.steps)
+            if isinstance(event, Validated) and event.dice and (not self._best or event.dice["mean"] > self._best.dice):
+                self._best = Best(event.dice["mean"], self.steps, copy.deepcopy(self.network.state_dict()))
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
         measure = yield from self._prepare_anchor(TRIAL_SEEDS, self._unfinished.memory.tried, WEIGHING)
@@ -99,9 +114,13 @@ class Trial:
         self._step_back(share)
 
     def hurry(self) -> None:
-        """Make the network fit for use although its training was cut short."""
-        if not self._is_settled:
-            self._step_back(USUAL_SHARE)
+        """Make the network fit for use although its training was cut short: the best that was seen, else the latest."""
+        if self._is_settled:
+            return
+        if self._best is not None:
+            self.steps = self._best.steps
+            self.network.load_state_dict(self._best.state)
+        self._step_back(USUAL_SHARE)
 
     def _step_back(self, share: float) -> None:
         self.network, self.share = step_back(self._origin, self.network, share), share
