@@ -20,6 +20,7 @@ from glrp_napari.gate import decide
 from glrp_napari.gui.before_after import Picture, PictureLabel, load_picture, paint
 from glrp_napari.gui.comparison_rows import HEADS, describe_change, list_rows
 from glrp_napari.gui.pieces import STYLE, make_label, make_row
+from glrp_napari.known_studies import NONE_KNOWN, KnownStudies
 
 SOURCE = (
     "Between readers: seven core laboratories on fifteen cines, Suinesiaputra et al., "
@@ -30,9 +31,18 @@ HINT = "White: your label. Colours: the model. Press F to see before and now in 
 
 
 class ComparisonWindow(QDialog):
-    """Shows one comparison; `name` is the new model's. `sentence` says what was concluded then, if that is known."""
+    """Shows one comparison; `name` is the new model's, `known` what studies are called. `sentence` says what was
+    concluded then, if that is known.
+    """
 
-    def __init__(self, name: str, comparison: Comparison, parent: QWidget | None = None, sentence: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        comparison: Comparison,
+        parent: QWidget | None = None,
+        sentence: str = "",
+        known: KnownStudies = NONE_KNOWN,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Did it help? {name}")
         self.setStyleSheet(STYLE)
@@ -41,9 +51,9 @@ class ComparisonWindow(QDialog):
         self._picture: Picture | None = None
         self._flickering = False
         self.sentence = make_label(sentence or decide(comparison).sentence, "title")
-        self.table = _make_table(list_rows(comparison))
+        self.table = _make_table(list_rows(comparison, known))
         self.slices = QListWidget()
-        self.slices.addItems([describe_change(change) for change in self._changes])
+        self.slices.addItems([describe_change(change, known) for change in self._changes])
         self.slices.currentRowChanged.connect(self._on_row)
         self.before, self.after = PictureLabel(300), PictureLabel(300)
         self.captions = make_label("Before"), make_label("Now")

@@ -6,35 +6,44 @@ from glrp_napari.cine import Structure, count
 from glrp_napari.comparison import READERS, Anchor, Comparison, Heart, PatientComparison, SliceChange
 from glrp_napari.drawing.palette import NAMES
 from glrp_napari.gate import MAX_DROP, MIN_AGREEMENT, explain_no_agreement
+from glrp_napari.known_studies import NONE_KNOWN, KnownStudies
 
 HEADS = ("", "measure", "before", "now", "beside it")
 Row = tuple[str, str, str, str, str]
 
 
-def list_rows(comparison: Comparison) -> list[Row]:
-    """Figures by patient, then the anchor's."""
-    rows = [row for number, patient in enumerate(comparison.patients, 1) for row in _list_patient(patient, number)]
+def list_rows(comparison: Comparison, known: KnownStudies = NONE_KNOWN) -> list[Row]:
+    """Figures by patient, called as his study is if that is known; then the anchor's."""
+    rows = [
+        row
+        for number, patient in enumerate(comparison.patients, 1)
+        for row in _list_patient(patient, _name(patient.study, known, f"Patient {number} ({patient.study[:8]})"))
+    ]
     return rows + (_list_anchor(comparison.anchor) if comparison.anchor else [])
 
 
-def describe_change(change: SliceChange) -> str:
+def describe_change(change: SliceChange, known: KnownStudies = NONE_KNOWN) -> str:
     """A slice in the list; frames and slices count from 1."""
-    place = f"{change.study[:8]} · frame {change.frame + 1} · slice {change.slice + 1}"
+    place = f"{_name(change.study, known, change.study[:8])} · frame {change.frame + 1} · slice {change.slice + 1}"
     return f"{place}: Dice {change.before:.2f} → {change.after:.2f}"
 
 
-def _list_patient(patient: PatientComparison, number: int) -> Iterator[Row]:
+def _name(study: str, known: KnownStudies, otherwise: str) -> str:
+    return known[study].name if study in known else otherwise
+
+
+def _list_patient(patient: PatientComparison, name: str) -> Iterator[Row]:
     base, now = patient.base, patient.candidate
-    who = f"Patient {number} ({patient.study[:8]}), {count(patient.slices, 'slice')}"
-    for name in dict.fromkeys((*base.dice, *base.area_error_cm2, *now.area_error_cm2)):
-        called = NAMES[Structure[name]]
-        if name in base.dice:
-            yield who, f"{called} Dice", f"{base.dice[name]:.3f}", f"{now.dice.get(name, 0.0):.3f}", ""
+    who = f"{name}, {count(patient.slices, 'slice')}"
+    for key in dict.fromkeys((*base.dice, *base.area_error_cm2, *now.area_error_cm2)):
+        called = NAMES[Structure[key]]
+        if key in base.dice:
+            yield who, f"{called} Dice", f"{base.dice[key]:.3f}", f"{now.dice.get(key, 0.0):.3f}", ""
             who = ""
-        if name in base.hd95_mm and name in now.hd95_mm:
-            yield "", f"{called} HD95", f"{base.hd95_mm[name]:.1f} mm", f"{now.hd95_mm[name]:.1f} mm", ""
-        errors = [f"{scores.area_error_cm2.get(name, 0.0):.2f} cm²" for scores in (base, now)]
-        found = [f"{scores.area_cm2.get(name, 0.0):.1f}" for scores in (base, now)]
+        if key in base.hd95_mm and key in now.hd95_mm:
+            yield "", f"{called} HD95", f"{base.hd95_mm[key]:.1f} mm", f"{now.hd95_mm[key]:.1f} mm", ""
+        errors = [f"{scores.area_error_cm2.get(key, 0.0):.2f} cm²" for scores in (base, now)]
+        found = [f"{scores.area_cm2.get(key, 0.0):.1f}" for scores in (base, now)]
         yield who, f"{called} area off by", errors[0], errors[1], f"it is {found[0]} and {found[1]} cm²"
         who = ""
     yield from _list_hearts(patient.labelled_heart, patient.base_heart, patient.candidate_heart)

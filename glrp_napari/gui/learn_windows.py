@@ -31,7 +31,7 @@ class LearnWindows(QObject):
         """Did it help?"""
         now = self._workplace.now
         if now.comparison is not None:
-            self._show(ComparisonWindow(now.candidate, now.comparison, self._parent))
+            self._show(ComparisonWindow(now.candidate, now.comparison, self._parent, known=now.known))
 
     def show_models(self) -> None:
         """All models."""
@@ -52,7 +52,7 @@ class LearnWindows(QObject):
             self.show_comparison()
         elif (comparison := read_comparison(card)) is not None:
             sentence = str(card.figures.get(VERDICT, ""))
-            self._show(ComparisonWindow(card.name, comparison, self._parent, sentence))
+            self._show(ComparisonWindow(card.name, comparison, self._parent, sentence, now.known))
 
     def _show(self, window: ComparisonWindow) -> None:
         if self.comparison is not None:

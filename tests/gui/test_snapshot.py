@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores
+from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores, SliceChange
 from glrp_napari.gui import words
+from glrp_napari.gui.comparison_rows import describe_change, list_rows
 from glrp_napari.gui.model_words import describe_card
 from glrp_napari.gui.snapshot import Snapshot, StudyShown, choose_next
 from glrp_napari.known_studies import KnownStudy
@@ -182,3 +183,13 @@ def test_a_card_says_how_its_model_was_found(comparison: Comparison, lines: tupl
 def test_a_card_of_another_kind_keeps_its_numbers() -> None:
     card = Card(name="m", title="Mine", weights_sha256="", figures={"phantoms dice": 0.887, "twin": {"step": 3}})
     assert "Validation: phantoms dice 0.887" in describe_card(card)
+
+
+def test_patients_compared_are_called_as_their_studies_are() -> None:
+    scores = Scores(dice={"LV": 0.8})
+    patients = tuple(PatientComparison(study=c * 64, slices=2, base=scores, candidate=scores) for c in "ab")
+    known = {"b" * 64: KnownStudy(name="patient007")}
+    rows = list_rows(Comparison(held_out="patients", patients=patients), known)
+    assert [row[0] for row in rows if row[0]] == ["Patient 1 (aaaaaaaa), 2 slices", "patient007, 2 slices"]
+    change = SliceChange(study="b" * 64, frame=0, slice=2, before=0.5, after=0.75)
+    assert describe_change(change, known) == "patient007 · frame 1 · slice 3: Dice 0.50 → 0.75"
