@@ -504,7 +504,7 @@ def test_fault_4_a_label_that_could_not_be_stored_undoes_nothing_that_was_drawn_
 ) -> None:
     study, stop = library.open(cine), Event()
 
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         stop.wait(60)
         raise OSError(28, "No space left on device")
 

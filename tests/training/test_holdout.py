@@ -199,7 +199,7 @@ def test_where_the_library_may_not_be_written_to_the_order_holds_once(
 ) -> None:
     labels, is_claimed = make_labels(1, 1, 1), cause.startswith("claimed")
     if cause != "held":
-        monkeypatch.setattr(holdout, "write_atomically" if is_claimed else "claim_library", refuse)
+        monkeypatch.setattr(holdout, "save_manifest" if is_claimed else "claim_library", refuse)
     told: list[Notice] = []
     with claim_library(tmp_path) if cause == "held" else nullcontext():
         events = freeze_where_allowed(tmp_path, labels, may_write=is_claimed)
