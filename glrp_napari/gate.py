@@ -154,11 +154,12 @@ def _describe_want(comparison: Comparison) -> str:
 
 
 def _describe_anchor(comparison: Comparison, anchor: Anchor) -> str:
-    change = 0.0 - _measure_drop(anchor)
-    hearts = f"; test hearts {change:{'+' if change else ''}.3f}"
-    base = "the model it started from" if _is_second_round(comparison) else "the model before"
+    second = _is_second_round(comparison)
+    before = f"with {comparison.started_from}" if second else "before"
+    hearts = f"; on test hearts {anchor.base_phantoms:.{DIGITS}f} {before}, {anchor.candidate_phantoms:.{DIGITS}f} now"
+    base = "the model it started from" if second else "the model before"
     if anchor.agreement is not None:
-        return f"{hearts}, agreement with {base} {anchor.agreement:.3f}."
+        return f"{hearts}; agreement with {base} {anchor.agreement:.3f}."
     return f"{hearts}. Agreement with {base} could not be checked: {explain_no_agreement(anchor)}."
 
 

@@ -46,13 +46,14 @@ class ComparisonWindow(QDialog):
         super().__init__(parent)
         self.setWindowTitle(f"Did it help? {name}")
         self.setStyleSheet(STYLE)
-        self.resize(900, 720)
+        self.resize(900, 820)
         self._changes = comparison.changed
         self._picture: Picture | None = None
         self._flickering = False
         self.sentence = make_label(sentence or decide(comparison).sentence, "title")
         self.table = _make_table(list_rows(comparison, known))
         self.slices = QListWidget()
+        self.slices.setWordWrap(True)
         self.slices.addItems([describe_change(change, known) for change in self._changes])
         self.slices.currentRowChanged.connect(self._on_row)
         self.before, self.after = PictureLabel(300), PictureLabel(300)
@@ -129,6 +130,7 @@ def _make_table(rows: Sequence[Sequence[str]]) -> QTableWidget:
     table = QTableWidget(len(rows), len(HEADS))
     table.setHorizontalHeaderLabels(HEADS)
     table.verticalHeader().hide()
+    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     table.horizontalHeader().setStretchLastSection(True)
