@@ -70,12 +70,16 @@ NOTHING_SURE = Anchor(base_phantoms=0.9, candidate_phantoms=0.9, study_open=True
             "not better",
             "0.851 now on 3 corrected slices of 1 patient, kept apart; at least 0.002",
         ),
-        (compare((0.8, 0.9), anchor=anchor(candidate_phantoms=0.89455)), "better", "test hearts 0.900 before, 0.895 now"),
+        (
+            compare((0.8, 0.9), anchor=anchor(candidate_phantoms=0.89455)),
+            "better",
+            "test hearts 0.900 before, 0.895 now",
+        ),
         (compare((0.8, 0.9), anchor=anchor(agreement=0.9696)), "better", "agreement with the model before 0.970"),
         (
             compare((0.8, 0.9), anchor=anchor(agreement=None)),
             "better",
-            "on test hearts 0.900 before, 0.900 now. Agreement with the model before could not be checked: no study was open.",
+            "0.900 before, 0.900 now. Agreement with the model before could not be checked: no study was open.",
         ),
         (compare((0.8, 0.9), anchor=NOTHING_SURE), "better", "checked: it was sure of no unlabelled slice"),
         (compare((0.8, 0.9), anchor=None), "unproven", "Nothing can be said"),

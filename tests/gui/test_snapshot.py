@@ -180,9 +180,13 @@ def test_a_card_says_how_its_model_was_found(comparison: Comparison, lines: tupl
     assert "complete" not in text
 
 
-def test_a_card_of_another_kind_keeps_its_numbers() -> None:
-    card = Card(name="m", title="Mine", weights_sha256="", figures={"phantoms dice": 0.887, "twin": {"step": 3}})
-    assert "Validation: phantoms dice 0.887" in describe_card(card)
+def test_a_shipped_card_tells_its_scores_and_whose_they_are() -> None:
+    scored = {"mean": {"dice": 0.91, "hd_mm": 10.86}, "LV": {"dice": 0.947, "hd_mm": 6.9}}
+    figures = {"step": 2000, "twin": {"ACDC test": scored, "phantoms dice": 0.887}, "Sunnybrook LV dice": 0.92}
+    text = describe_card(Card(name="m", title="Mine", weights_sha256="", figures=figures))
+    lines = ("Its twin on ACDC test: Dice 0.910, Hausdorff distance 10.9 mm", "Its twin on phantoms: Dice 0.887")
+    assert "\n".join(("", *lines, "Sunnybrook LV: Dice 0.920", "")) in text
+    assert "step" not in text
 
 
 def test_patients_compared_are_called_as_their_studies_are() -> None:
