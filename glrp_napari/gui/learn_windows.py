@@ -25,7 +25,7 @@ class LearnWindows(QObject):
     def draw(self, now: Snapshot) -> None:
         """Keep the list of models up to date."""
         if self.models is not None:
-            self.models.draw(now.models, now.model)
+            self.models.draw(now.models, now.model, now.known)
 
     def show_comparison(self) -> None:
         """Did it help?"""

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QDialog, QListWidget, QListWidgetItem, QVBoxLayout, Q
 from glrp_napari.gui import asking
 from glrp_napari.gui.model_words import describe_card
 from glrp_napari.gui.pieces import STYLE, make_button, make_label, make_row
+from glrp_napari.known_studies import NONE_KNOWN, KnownStudies
 from glrp_napari.models import Model, read_comparison
 
 
@@ -25,7 +26,7 @@ class ModelWindow(QDialog):
         self.setWindowTitle("Models")
         self.setStyleSheet(STYLE)
         self.resize(640, 420)
-        self._drawn: tuple[Sequence[Model], str] = ((), "")
+        self._drawn: tuple[Sequence[Model], str, KnownStudies] = ((), "", NONE_KNOWN)
         self.list = QListWidget()
         self.list.currentItemChanged.connect(lambda *_: self._draw_card())
         self.card = make_label()
@@ -43,11 +44,11 @@ class ModelWindow(QDialog):
         column.addLayout(make_row(self.list, self.card, stretch=(1, 2)), 1)
         column.addLayout(make_row(self.use, self.compare, self.export, self.take_in))
 
-    def draw(self, models: Sequence[Model], active: str) -> None:
-        """Show these models, of which one is in use; the selection stays."""
-        if self._drawn == (models, active):
+    def draw(self, models: Sequence[Model], active: str, known: KnownStudies) -> None:
+        """Show these models, of which one is in use, and the `known` names of studies; the selection stays."""
+        if self._drawn == (models, active, known):
             return
-        self._drawn = (models, active)
+        self._drawn = (models, active, known)
         selected = self._chosen().card.name if self.list.currentItem() else active
         self.list.clear()
         for model in models:
@@ -61,7 +62,7 @@ class ModelWindow(QDialog):
 
     def _draw_card(self) -> None:
         there = self.list.currentItem() is not None
-        self.card.setText(describe_card(self._chosen().card) if there else "")
+        self.card.setText(describe_card(self._chosen().card, self._drawn[2]) if there else "")
         self.use.setEnabled(there and self._chosen().card.name != self._drawn[1])
         self.compare.setEnabled(there and read_comparison(self._chosen().card) is not None)
         self.export.setEnabled(there)

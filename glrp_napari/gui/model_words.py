@@ -1,22 +1,25 @@
 """A model's card in words. Pure."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glrp_napari.cine import count
 from glrp_napari.comparison import Anchor, Comparison
 from glrp_napari.gate import DIGITS, describe_held_out
+from glrp_napari.known_studies import NONE_KNOWN, KnownStudies
 from glrp_napari.library import Protocol
 from glrp_napari.library.protocol import describe_protocol
+from glrp_napari.library.record import STUDY_DIGITS
 from glrp_napari.models import VERDICT, Card, read_comparison
 
-SHOWN_LABELS = 12
+SHOWN_STUDIES = 12
 
 
-def describe_card(card: Card) -> str:
+def describe_card(card: Card, known: KnownStudies = NONE_KNOWN) -> str:
     """Title, origin, labels, protocol, figures and licence, a line each; what a card does not have is left out."""
     lines = [card.title, card.summary, f"Made from: {card.parent}" if card.parent else ""]
-    learned = f"Learned from {count(len(card.labels), 'label')}: {_list_some(card.labels)}"
+    learned = f"Learned from {count(len(card.labels), 'label')}: {_list_studies(card.labels, known)}"
     lines += [learned if card.labels else ""]
     lines += [
         f"Protocol: {describe_protocol(Protocol.model_validate(card.training['protocol']))}"
@@ -28,9 +31,13 @@ def describe_card(card: Card) -> str:
     return "\n\n".join(line for line in lines if line)
 
 
-def _list_some(labels: tuple[str, ...]) -> str:
-    more = len(labels) - SHOWN_LABELS
-    return ", ".join(labels[:SHOWN_LABELS]) + (f" and {more} more" if more > 0 else "")
+def _list_studies(labels: Sequence[str], known: KnownStudies) -> str:
+    """`patient007 (4), study 1f2e3d4c (2)`: the studies of these labels, and how many each has."""
+    names = {study[:STUDY_DIGITS]: one.name for study, one in known.items()}
+    labelled = Counter(label[:STUDY_DIGITS] for label in labels)
+    parts = [f"{names.get(study, f'study {study[:8]}')} ({number})" for study, number in labelled.items()]
+    more = len(parts) - SHOWN_STUDIES
+    return ", ".join(parts[:SHOWN_STUDIES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _describe_figures(card: Card) -> str:

@@ -17,6 +17,8 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FORMAT = 3
 """Records of a later format are read as far as they are understood, and their library is not written to."""
+STUDY_DIGITS = 12
+"""So much of a study's hash is in the names of its labels."""
 
 
 class DamagedRecord(LibraryError):
@@ -64,7 +66,7 @@ class Label(BaseModel):
     @property
     def stem(self) -> str:
         """The name its files begin with: its place, and so its identity."""
-        return f"{self.study[:12]}-t{self.frame:03d}-z{self.slice:03d}"
+        return f"{self.study[:STUDY_DIGITS]}-t{self.frame:03d}-z{self.slice:03d}"
 
 
 def load_record(path: Path) -> Label:

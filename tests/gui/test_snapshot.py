@@ -172,12 +172,20 @@ PATIENT = PatientComparison(study="a", slices=3, base=Scores(dice={"LV": 0.8}), 
 )
 def test_a_card_says_how_its_model_was_found(comparison: Comparison, lines: tuple[str, ...]) -> None:
     figures = {"verdict": "It helped.", **comparison.model_dump(mode="json", exclude={"changed"})}
-    card = Card(name="m", title="Mine", weights_sha256="", labels=("a-t000-z001",), figures=figures)
+    card = Card(name="m", title="Mine", weights_sha256="", labels=(f"{'a' * 12}-t000-z001",), figures=figures)
     text = describe_card(card)
-    assert "Learned from 1 label: a-t000-z001" in text
+    assert "Learned from 1 label: study aaaaaaaa (1)" in text
     assert "\n\n".join(("It helped.", *(["\n".join(lines)] if lines else []), "Weights:")) in text
     assert "trained" not in text
     assert "complete" not in text
+
+
+def test_a_card_tells_the_studies_that_its_model_learned_from() -> None:
+    labels = tuple(f"{study * 12}-t000-z00{z}" for study in "ab" for z in range(3 if study == "a" else 1))
+    text = describe_card(
+        Card(name="m", title="Mine", weights_sha256="", labels=labels), {"a" * 64: KnownStudy(name="patient007")}
+    )
+    assert "Learned from 4 labels: patient007 (3), study bbbbbbbb (1)" in text
 
 
 def test_a_shipped_card_tells_its_scores_and_whose_they_are() -> None:
