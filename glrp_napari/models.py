@@ -18,6 +18,7 @@ from glrp_napari.hashing import hash_bytes
 from glrp_napari.writing.atomic import write_atomically
 
 Role = Literal["segmentation", "encoder"]
+Cavity = Literal["LV", "RV"]
 _ROLES: tuple[Role, ...] = ("encoder", "segmentation")  # of one name, the model that segments wins
 _MAX_STEM = 58  # with a number behind it, a name still fits a card
 
@@ -68,7 +69,8 @@ class Card(Settings):
     """What a model is, where it comes from and how good it was found to be. Stored beside the weights as JSON.
 
     `role` "encoder" is a pre-trained encoder, which segments nothing until it is fine-tuned. `members` names the
-    networks of a fused model, all of one architecture; the first is the one that is fine-tuned further.
+    networks of a fused model, all of one architecture; the first is the one that is fine-tuned further. `muscle` names
+    the cavities whose muscle the answers leave to the wall (LV) or leave out (RV), see `muscle`.
     """
 
     format_version: Literal[1] = 1
@@ -78,6 +80,7 @@ class Card(Settings):
     role: Role = "segmentation"
     members: tuple[str, ...] = ()
     fusion: Fusion = Fusion()
+    muscle: tuple[Cavity, ...] = ()
     architecture: Architecture = Architecture()
     preprocessing: Preprocessing = Preprocessing()
     weights_sha256: str

@@ -16,7 +16,8 @@ from glrp_napari.device import Placement, is_out_of_memory, step_down
 from glrp_napari.fusion import couple_slices, fuse_probabilities
 from glrp_napari.measure import find_phases
 from glrp_napari.messages import Notice, Progress
-from glrp_napari.models import Fusion, Model, Preprocessing
+from glrp_napari.models import Cavity, Fusion, Model, Preprocessing
+from glrp_napari.muscle import move_muscle_probability
 from glrp_napari.preprocess import Grid, estimate_bias_field, from_grid, make_grid, normalise_frame, to_grid
 from glrp_napari.refine import CrfSettings, clean_mask, refine_probabilities
 from glrp_napari.unet import STRIDE, UNet, fuse_for_inference
@@ -46,7 +47,9 @@ class FrameResult:
 
 
 class Segmenter:
-    """Networks made ready to run: placed on a device, stepping down when memory runs out, their answers fused."""
+    """Networks made ready to run: placed on a device, stepping down when memory runs out, their answers fused, and the
+    muscle of some cavities taken out of them.
+    """
 
     def __init__(
         self,
@@ -54,10 +57,12 @@ class Segmenter:
         preprocessing: Preprocessing,
         placement: Placement,
         fusion: Fusion = Fusion(),
+        muscle: Sequence[Cavity] = (),
     ) -> None:
         self.preprocessing = preprocessing
         self.placement = placement
         self.fusion = fusion
+        self.muscle = muscle
         self._networks = [fuse_for_inference(network).to(placement.device) for network in networks]
 
     def predict(self, slices: Tensor) -> Generator[Notice, None, Tensor]:
@@ -89,12 +94,15 @@ class Segmenter:
                 answers = torch.stack([each.float().softmax(1) for each in logits])
             parts.append(fuse_probabilities(answers, self.fusion).cpu())
             views.append(view.float().cpu())
-        return torch.cat(parts), torch.cat(views)
+        probabilities = torch.cat(parts)
+        if self.muscle:
+            probabilities = move_muscle_probability(probabilities, slices, self.muscle)
+        return probabilities, torch.cat(views)
 
 
 def open_model(model: Model, placement: Placement) -> Segmenter:
     """A model ready to segment. Raises ModelError."""
-    return Segmenter(load_networks(model), model.card.preprocessing, placement, model.card.fusion)
+    return Segmenter(load_networks(model), model.card.preprocessing, placement, model.card.fusion, model.card.muscle)
 
 
 def segment(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,13 @@ def test_members_must_share_an_architecture(tmp_path: Path) -> None:
     members = {"a": make_model(tmp_path, "a"), "b": make_model(tmp_path, "b", width=8)}
     with pytest.raises(ModelError, match="b: found another architecture"):
         fuse_models(members, tmp_path, "fused")
+
+
+def test_members_must_draw_muscle_alike(tmp_path: Path) -> None:
+    model = make_model(tmp_path, "b")
+    wall = replace(model, card=model.card.model_copy(update={"muscle": ("LV",)}))
+    with pytest.raises(ModelError, match="b: found another muscle, expected a's"):
+        fuse_models({"a": make_model(tmp_path, "a"), "b": wall}, tmp_path, "fused")
 
 
 def test_an_encoder_segments_nothing_but_starts_a_network(tmp_path: Path) -> None:

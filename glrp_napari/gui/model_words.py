@@ -26,6 +26,7 @@ def describe_card(card: Card, known: KnownStudies = NONE_KNOWN) -> str:
         if card.training.get("protocol")
         else ""
     ]
+    lines += [f"Muscle in the cavity is taken out of its answers: {' and '.join(card.muscle)}" if card.muscle else ""]
     lines += [str(card.figures.get(VERDICT, "")), _describe_figures(card)]
     lines += [f"Weights: SHA-256 {card.weights_sha256[:16]}…", f"Licence: {card.licence}" if card.licence else ""]
     return "\n\n".join(line for line in lines if line)

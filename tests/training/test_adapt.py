@@ -3,9 +3,10 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from glrp_napari.device import Placement
 from glrp_napari.gate import decide
 from glrp_napari.library import (
     Accepted,
+    Label,
     LibraryError,
     Protocol,
     accept_slice,
@@ -765,6 +767,47 @@ def test_rehearsal_tests_and_card_follow_one_protocol_though_a_patient_is_kept_a
     card = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model)).card
     assert fifth.stem in card.training["apart"]
     assert {*found, card.training["protocol"]} == {None}
+
+
+@pytest.mark.parametrize(
+    ("papillaries", "is_drawn", "muscle"), [("wall", True, ("LV",)), ("wall", False, ()), ("cavity", True, ())]
+)
+def test_muscle_is_taken_out_of_answers_where_the_conventions_say_so_and_the_labels_show_it(
+    tiny_model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    papillaries: Literal["wall", "cavity"],
+    is_drawn: bool,
+    muscle: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(adapting, "choose_settings", lambda _labels: FinetuneSettings(steps=10, batch=2))
+    opened: list[tuple[str, ...]] = []
+
+    def answer(
+        model: Segmenter, library: Path, labels: Sequence[Label]
+    ) -> Generator[Progress, None, dict[str, np.ndarray]]:
+        """Its labels, were it not that only a model without muscle draws the block within the cavity as wall."""
+        opened.append(tuple(model.muscle))
+        masks = {label.stem: load_slice(library, label)[1].copy() for label in labels}
+        for mask in masks.values():
+            rows, columns = np.nonzero(mask == 3)
+            block = slice(rows.min() + 4, rows.min() + 8), slice(columns.min() + 4, columns.min() + 8)
+            mask[block] = 2 if model.muscle else 3
+        yield Progress(stage="Answering", done=1, total=1)
+        return masks
+
+    monkeypatch.setattr(trial, "predict_labels", answer)
+    library = tmp_path / "labels"
+    save_protocol(library, Protocol(papillaries=papillaries))
+    for seed in range(2):
+        cine, mask = make_square_cine(seed)
+        rows, columns = np.nonzero(mask[0, 0] == 3)
+        top, left = rows.min() + 4, columns.min() + 4
+        mask[0, 0, top : top + 4, left : left + 4] = 2 if is_drawn else 3
+        accept_slice(library, cine, mask[0, 0], 0, 0, "corrected")
+    card = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model)).card
+    assert card.muscle == muscle
+    assert (("LV",) in opened) == (papillaries == "wall")  # and without the convention it is not even tried
 
 
 def test_an_empty_library_is_refused(tiny_model: Model, tmp_path: Path) -> None:

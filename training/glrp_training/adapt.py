@@ -162,6 +162,7 @@ def describe_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Car
         citation=base.card.citation,
         architecture=base.card.architecture,
         preprocessing=base.card.preprocessing,
+        muscle=trial.muscle,
         labels=tuple(sorted({*base.card.labels, *(label.stem for label in trained)})),
         training={
             "base_sha256": job.base_sha256,

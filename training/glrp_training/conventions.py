@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from glrp_napari.cine import Mask, Structure
 from glrp_napari.library import Label, Protocol
+from glrp_napari.models import Cavity
+from glrp_napari.muscle import move_muscle
 from glrp_training.slices import Slices
 
 
@@ -20,25 +19,18 @@ def find_protocol(labels: Sequence[Label]) -> Protocol | None:
     return found.pop() if len(found) == 1 else None
 
 
+def list_muscle(protocol: Protocol | None) -> tuple[Cavity, ...]:
+    """The cavities whose muscle does not count to them by the protocol."""
+    if protocol is None:
+        return ()
+    rules: dict[Cavity, bool] = {"LV": protocol.papillaries == "wall", "RV": protocol.rv_trabeculae == "left-out"}
+    return tuple(cavity for cavity, moves in rules.items() if moves)
+
+
 def redraw(slices: Slices, protocol: Protocol | None) -> Slices:
     """Slices drawn with muscle in both cavities, as ACDC's and the phantoms' are, by the protocol's conventions."""
-    if protocol is None or (protocol.papillaries, protocol.rv_trabeculae) == ("cavity", "cavity"):
+    if not (cavities := list_muscle(protocol)):
         return slices
-    masks = slices.masks.numpy().copy()
-    for image, mask in zip(slices.images.float().numpy(), masks, strict=True):
-        if protocol.papillaries == "wall":
-            move_muscle(image, mask, Structure.LV, Structure.MYO)
-        if protocol.rv_trabeculae == "left-out":
-            move_muscle(image, mask, Structure.RV, 0)
+    pairs = zip(slices.images.float().numpy(), slices.masks.numpy(), strict=True)
+    masks = np.stack([move_muscle(image, mask, cavities) for image, mask in pairs])
     return Slices(slices.images, torch.from_numpy(masks), slices.weights)
-
-
-def move_muscle(image: NDArray[np.float32], mask: Mask, cavity: Structure, to: int) -> None:
-    """Give what is as dark as the wall within a cavity another label, in place, in a slice (Y, X).
-
-    The threshold lies halfway between the medians of wall and cavity; single pixels stay. Without a wall nothing moves.
-    """
-    inside, wall = mask == cavity, mask == Structure.MYO
-    if inside.any() and wall.any():
-        threshold = (np.median(image[inside]) + np.median(image[wall])) / 2
-        mask[ndimage.binary_opening(inside & (image < threshold))] = to

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from glrp_napari.cine import Mask, Structure
+from glrp_napari.cine import Mask
 from glrp_napari.library import Protocol
-from glrp_training.conventions import move_muscle
+from glrp_napari.muscle import move_muscle
 
 Frame = NDArray[np.float32]
 Domain = Callable[[Frame, Mask], tuple[Frame, Mask]]
@@ -23,10 +23,7 @@ def keep_as_is(frame: Frame, mask: Mask) -> tuple[Frame, Mask]:
 
 def move_papillaries(frame: Frame, mask: Mask) -> tuple[Frame, Mask]:
     """Another rule: papillary muscles and trabeculae of the LV count as myocardium."""
-    result = mask.copy()
-    for image, labels in zip(frame, result, strict=True):
-        move_muscle(image, labels, Structure.LV, Structure.MYO)
-    return frame, result
+    return frame, np.stack([move_muscle(image, labels, ("LV",)) for image, labels in zip(frame, mask, strict=True)])
 
 
 def lower_contrast(frame: Frame, mask: Mask) -> tuple[Frame, Mask]:

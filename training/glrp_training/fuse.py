@@ -10,12 +10,13 @@ from glrp_napari.weights import encode_weights, load_network
 def fuse_models(members: Mapping[str, Model], folder: Path, name: str) -> Model:
     """Write the model `name` of the given members; the first is the one that would be fine-tuned further.
 
-    Raises ModelError when they differ in architecture or preprocessing.
+    Raises ModelError when they differ in architecture, preprocessing, or the muscle they leave out.
     """
     cards = [model.card for model in members.values()]
     for card in cards:
-        if (card.architecture, card.preprocessing) != (cards[0].architecture, cards[0].preprocessing):
-            raise ModelError(f"{card.name}: found another architecture or preprocessing, expected {cards[0].name}'s")
+        for field in ("architecture", "preprocessing", "muscle"):
+            if getattr(card, field) != getattr(cards[0], field):
+                raise ModelError(f"{card.name}: found another {field}, expected {cards[0].name}'s")
     card = cards[0].model_copy(
         update={
             "name": name,

@@ -15,7 +15,7 @@ from glrp_napari.comparison import Anchor, Comparison
 from glrp_napari.device import Placement
 from glrp_napari.library import Label
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
-from glrp_napari.models import Model
+from glrp_napari.models import Cavity, Model
 from glrp_napari.segment import Segmenter, open_model
 from glrp_napari.unet import UNet
 from glrp_napari.weights import load_network
@@ -29,7 +29,7 @@ from glrp_training.compare import (
     save_picture,
     score_slices,
 )
-from glrp_training.conventions import redraw
+from glrp_training.conventions import list_muscle, redraw
 from glrp_training.finetune import Material, finetune
 from glrp_training.holdout import Fold, group_patients, keeps_apart, plan_validation
 from glrp_training.pictures import Pictures
@@ -63,7 +63,9 @@ class Best:
 
 
 class Trial:
-    """A fine-tuning at work: `network` and `comparison` are at any moment what there is so far."""
+    """A fine-tuning at work: `network`, the `muscle` taken out of its answers, and `comparison` are at any moment what
+    there is so far.
+    """
 
     def __init__(self, unfinished: Unfinished, base: Model, placement: Placement, pictures: Path | None) -> None:
         self._unfinished, self._model, self._placement = unfinished, base, placement
@@ -82,16 +84,17 @@ class Trial:
         )
         self.steps = 0
         self.share = ALL
+        self.muscle = base.card.muscle
         self._best: Best | None = None
         self._is_settled = False
         self._origin = load_network(base)
-        self._base = self._open(self._origin)
+        self._base = self._open(self._origin, base.card.muscle)
         self._in_use = open_model(in_use, placement)
 
     def train(self) -> Events:
         """The final training; one that was finished before is taken from disk."""
         if (trained := self._unfinished.load_trained()) is not None:
-            state, self.steps, self.share = trained
+            state, self.steps, self.share, self.muscle = trained
             self._is_settled = True
             self.network.load_state_dict(state)
             return
@@ -103,9 +106,11 @@ class Trial:
                 self._best = Best(event.dice["mean"], self.steps, copy.deepcopy(self.network.state_dict()))
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
+        halfway = step_back(self._origin, self.network, USUAL_SHARE)
+        self.muscle = yield from self._choose_muscle(halfway, self.plan.training)
         measure = yield from self._prepare_anchor(TRIAL_SEEDS, self._unfinished.memory.tried, WEIGHING)
         self._step_back((yield from choose_share(self._origin, self.network, measure, self._rate)))
-        outcome = self.network.state_dict(), self.steps, self.share
+        outcome = self.network.state_dict(), self.steps, self.share, self.muscle
         yield from write_patiently(lambda: self._unfinished.store_trained(*outcome), self._unfinished.folder)
 
     def retrain(self, fold: Fold, steps: int, share: float) -> Events:
@@ -144,17 +149,42 @@ class Trial:
             }
         )
 
-    def judge_labels(self, network: UNet, labels: Sequence[Label]) -> Generator[Progress | Notice, None, list[Judged]]:
-        """The answers on labels of the model in use and of a network."""
+    def judge_labels(
+        self, network: UNet, labels: Sequence[Label], muscle: Sequence[Cavity]
+    ) -> Generator[Progress | Notice, None, list[Judged]]:
+        """The answers on labels of the model in use and of a network, the muscle of some cavities taken out of its."""
         library = self._unfinished.labels
         before = yield from predict_labels(self._in_use, library, labels)
-        after = yield from predict_labels(self._open(network), library, labels)
+        after = yield from predict_labels(self._open(network, muscle), library, labels)
         return judge(library, labels, before, after)
 
     def _rate(self, network: UNet) -> Generator[Progress | Notice, None, float]:
         """Mean Dice on the labels that are learned from."""
-        library, labels = self._unfinished.labels, self.plan.training
-        answers = yield from predict_labels(self._open(network), library, labels)
+        return (yield from self._score(network, self.plan.training, self.muscle))
+
+    def _choose_muscle(
+        self, network: UNet, labels: Sequence[Label]
+    ) -> Generator[Progress | Notice, None, tuple[Cavity, ...]]:
+        """The cavities whose muscle the labels' protocol does not count, unless that leads away from these labels.
+
+        A network learns such a rule only from many more slices than these, many of which show no muscle at all.
+        """
+        cavities, corrected = (
+            list_muscle(self._unfinished.job.protocol),
+            [one for one in labels if one.state == "corrected"],
+        )
+        if not cavities or not corrected:
+            return ()
+        plain = yield from self._score(network, corrected, ())
+        moved = yield from self._score(network, corrected, cavities)
+        return cavities if moved >= plain else ()
+
+    def _score(
+        self, network: UNet, labels: Sequence[Label], muscle: Sequence[Cavity]
+    ) -> Generator[Progress | Notice, None, float]:
+        """Mean Dice on labels."""
+        library = self._unfinished.labels
+        answers = yield from predict_labels(self._open(network, muscle), library, labels)
         judged = judge(library, labels, answers, answers)
         return score_slices([one.candidate for one in judged], judged).mean_dice
 
@@ -168,13 +198,14 @@ class Trial:
     def _judge_all(self) -> Generator[Progress | Notice | TrainingStep | Validated, None, list[Judged]]:
         """All labels kept apart, each judged by a network that did not see it."""
         if self.plan.apart:
-            return (yield from self.judge_labels(self.network, self.plan.apart))
+            return (yield from self.judge_labels(self.network, self.plan.apart, self.muscle))
         judged: list[Judged] = []
         for number, fold in enumerate(self.plan.folds, 1):
             network, stage = load_network(self._model), f"Check {number} of {len(self.plan.folds)}"
             yield from self._fit(network, fold, stage, None, Watch(self, fold.apart), self.steps)
             network = step_back(self._origin, network, self.share)
-            judged += yield from self.judge_labels(network, fold.apart)
+            muscle = yield from self._choose_muscle(network, fold.training)
+            judged += yield from self.judge_labels(network, fold.apart, muscle)
         return judged
 
     def _fit(
@@ -215,7 +246,7 @@ class Trial:
             return
         image = cut_middle(agreed.images[:1], settings.size).float()
         before = (yield from self._base.predict(image))[0].argmax(0).to(torch.uint8).numpy()
-        after = (yield from self._open(network).predict(image))[0].argmax(0).to(torch.uint8).numpy()
+        after = (yield from self._open(network, self.muscle).predict(image))[0].argmax(0).to(torch.uint8).numpy()
         nothing = np.zeros_like(before)
         pixel_mm = (settings.spacing_mm, settings.spacing_mm)
         arrays = image[0].numpy(), nothing, before, after
@@ -234,7 +265,7 @@ class Trial:
         before = yield from score_phantoms(self._base, phantoms, stage)
 
         def measure(network: UNet) -> Generator[Progress | Notice, None, Anchor]:
-            candidate = self._open(network)
+            candidate = self._open(network, self.muscle)
             after = yield from score_phantoms(candidate, phantoms, stage)
             anchor = Anchor(base_phantoms=before, candidate_phantoms=after, study_open=job.study is not None)
             if agreed is None:
@@ -244,8 +275,8 @@ class Trial:
 
         return measure
 
-    def _open(self, network: UNet) -> Segmenter:
-        return Segmenter((network,), self._model.card.preprocessing, self._placement)
+    def _open(self, network: UNet, muscle: Sequence[Cavity]) -> Segmenter:
+        return Segmenter((network,), self._model.card.preprocessing, self._placement, muscle=muscle)
 
 
 class Watch:
@@ -259,7 +290,7 @@ class Watch:
 
     def look(self, network: UNet, step: int) -> Events:
         """One look."""
-        judged = yield from self._trial.judge_labels(network, self._labels)
+        judged = yield from self._trial.judge_labels(network, self._labels, self._trial.muscle)
         yield from self._trial.show_judged(judged, step)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from glrp_napari.comparison import SettledPhases
 from glrp_napari.library import Label, Protocol
-from glrp_napari.models import Model, ModelError, Settings, find_model, save_model_files
+from glrp_napari.models import Cavity, Model, ModelError, Settings, find_model, save_model_files
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.checkpoint import Checkpoint
@@ -29,6 +29,8 @@ from glrp_training.slices import Slices, weigh_all
 
 CHECKPOINT_EVERY_S = 15.0
 STEPS = "steps taken and share"
+MUSCLE = "muscle"
+CAVITIES: tuple[Cavity, ...] = get_args(Cavity)
 LABELS = "labels"
 """Within the job's folder: its own copy of its labels."""
 IN_USE = "in-use"
@@ -91,20 +93,24 @@ class Unfinished:
         identity = f"{self.job.base_sha256} {self.job.model_dump_json()}"
         return Checkpoint(self.folder / "training.checkpoint", identity, every_s=CHECKPOINT_EVERY_S)
 
-    def store_trained(self, state: Mapping[str, torch.Tensor], steps: int, share: float) -> None:
+    def store_trained(
+        self, state: Mapping[str, torch.Tensor], steps: int, share: float, muscle: Sequence[Cavity]
+    ) -> None:
         """Keep the outcome of the final training while it is being checked."""
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
-        save_entry(self.folder / "trained.safetensors", {**arrays, STEPS: np.array([steps, share])})
+        outcome = {STEPS: np.array([steps, share]), MUSCLE: np.array([CAVITIES.index(cavity) for cavity in muscle])}
+        save_entry(self.folder / "trained.safetensors", arrays | outcome)
 
-    def load_trained(self) -> tuple[dict[str, torch.Tensor], int, float] | None:
-        """The network's state after the final training, its steps, and the share of the way it then went; None while
-        it is not done.
+    def load_trained(self) -> tuple[dict[str, torch.Tensor], int, float, tuple[Cavity, ...]] | None:
+        """The network's state after the final training, its steps, the share of the way it then went, and the cavities
+        whose muscle is taken out of its answers; None while it is not done.
         """
         arrays = load_entry(self.folder / "trained.safetensors")
         if arrays is None:
             return None
         steps, share = arrays.pop(STEPS)
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}, int(steps), float(share)
+        muscle = tuple(CAVITIES[int(index)] for index in arrays.pop(MUSCLE, ()))
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, int(steps), float(share), muscle
 
     def remove(self) -> None:
         """Delete the folder: the model is saved, or no longer wanted."""
