@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from glrp_napari.cine import Structure
 
 HeldOut = Literal["patients", "slices", "nothing"]
 
@@ -31,6 +33,14 @@ class Scores(Found):
     hd95_mm: dict[str, float] = Field(default_factory=dict)
     area_cm2: dict[str, float] = Field(default_factory=dict)
     area_error_cm2: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("*")
+    @classmethod
+    def _name_structures(cls, values: dict[str, float]) -> dict[str, float]:
+        """A card may come from elsewhere."""
+        if unknown := sorted({*values} - {*Structure.__members__}):
+            raise ValueError(f"found {', '.join(unknown)}, expected structures of {', '.join(Structure.__members__)}")
+        return values
 
     @property
     def mean_dice(self) -> float:
@@ -129,6 +139,11 @@ class Comparison(Found):
     anchor: Anchor | None = None
     changed: tuple[SliceChange, ...] = ()
     complete: bool = True
+
+    @property
+    def is_second_round(self) -> bool:
+        """Whether the model in use is another than the one that training started from."""
+        return self.in_use != self.started_from
 
     @property
     def slices(self) -> int:

@@ -78,7 +78,7 @@ def _measure_drop(anchor: Anchor) -> float:
 
 def _explain(comparison: Comparison, reason: Reason) -> str:
     """One sentence for a clinician, and whatever must be known beside it."""
-    stays = f"{comparison.in_use if _is_second_round(comparison) else 'The model before'} stays."
+    stays = f"{comparison.in_use if comparison.is_second_round else 'The model before'} stays."
     figures, where = _describe_figures(comparison), describe_held_out(comparison)
     anchor = comparison.anchor or Anchor(base_phantoms=0, candidate_phantoms=0)  # there is one wherever it is named
     match reason:
@@ -119,13 +119,8 @@ def describe_held_out(comparison: Comparison) -> str:
     return f"{slices} of {count(len(comparison.patients), 'patient')}, kept apart"
 
 
-def _is_second_round(comparison: Comparison) -> bool:
-    """Whether the model in use is another than the one that training started from."""
-    return comparison.in_use != comparison.started_from
-
-
 def _name_in_use(comparison: Comparison) -> str:
-    return comparison.in_use if _is_second_round(comparison) else "the model before"
+    return comparison.in_use if comparison.is_second_round else "the model before"
 
 
 def _name_structure(name: str) -> str:
@@ -135,7 +130,7 @@ def _name_structure(name: str) -> str:
 
 
 def _describe_figures(comparison: Comparison) -> str:
-    before = f"with {comparison.in_use}" if _is_second_round(comparison) else "before"
+    before = f"with {comparison.in_use}" if comparison.is_second_round else "before"
     return f"Dice {comparison.base:.{DIGITS}f} {before}, {comparison.candidate:.{DIGITS}f} now"
 
 
@@ -154,7 +149,7 @@ def _describe_want(comparison: Comparison) -> str:
 
 
 def _describe_anchor(comparison: Comparison, anchor: Anchor) -> str:
-    second = _is_second_round(comparison)
+    second = comparison.is_second_round
     before = f"with {comparison.started_from}" if second else "before"
     hearts = f"; on test hearts {anchor.base_phantoms:.{DIGITS}f} {before}, {anchor.candidate_phantoms:.{DIGITS}f} now"
     base = "the model it started from" if second else "the model before"

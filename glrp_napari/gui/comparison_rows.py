@@ -19,7 +19,8 @@ def list_rows(comparison: Comparison, known: KnownStudies = NONE_KNOWN) -> list[
         for number, patient in enumerate(comparison.patients, 1)
         for row in _list_patient(patient, _name(patient.study, known, f"Patient {number} ({patient.study[:8]})"))
     ]
-    return rows + (_list_anchor(comparison.anchor) if comparison.anchor else [])
+    started_from = comparison.started_from if comparison.is_second_round else ""
+    return rows + (_list_anchor(comparison.anchor, started_from) if comparison.anchor else [])
 
 
 def describe_change(change: SliceChange, known: KnownStudies = NONE_KNOWN) -> str:
@@ -59,12 +60,14 @@ def _list_hearts(labelled: Heart | None, base: Heart | None, now: Heart | None) 
         yield "", f"Δ{spread.name}", f"{before - truth:+.1f} {unit}", f"{after - truth:+.1f} {unit}", readers
 
 
-def _list_anchor(anchor: Anchor) -> list[Row]:
+def _list_anchor(anchor: Anchor, started_from: str) -> list[Row]:
+    """What is kept of the model that training started from, which is named where "before" is another."""
+    beside = f", before: {started_from}" if started_from else ""
     before, now = f"{anchor.base_phantoms:.3f}", f"{anchor.candidate_phantoms:.3f}"
-    rows: list[Row] = [("Not forgotten?", "Dice on test hearts", before, now, f"may fall by {MAX_DROP}")]
+    rows: list[Row] = [("Not forgotten?", f"Dice on test hearts{beside}", before, now, f"may fall by {MAX_DROP}")]
     if anchor.agreement is None:
-        rows.append(("", "agreement where it was sure", "", "not checked", explain_no_agreement(anchor)))
+        rows.append(("", f"agreement where it was sure{beside}", "", "not checked", explain_no_agreement(anchor)))
     else:
         slices = f"{anchor.slices} unlabelled slices, at least {MIN_AGREEMENT}"
-        rows.append(("", "agreement where it was sure", "1.000", f"{anchor.agreement:.3f}", slices))
+        rows.append(("", f"agreement where it was sure{beside}", "1.000", f"{anchor.agreement:.3f}", slices))
     return rows

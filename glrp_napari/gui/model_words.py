@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from glrp_napari.cine import count
 from glrp_napari.comparison import Anchor, Comparison
 from glrp_napari.gate import DIGITS, describe_held_out
@@ -21,15 +23,19 @@ def describe_card(card: Card, known: KnownStudies = NONE_KNOWN) -> str:
     lines = [card.title, card.summary, f"Made from: {card.parent}" if card.parent else ""]
     learned = f"Learned from {count(len(card.labels), 'label')}: {_list_studies(card.labels, known)}"
     lines += [learned if card.labels else ""]
-    lines += [
-        f"Protocol: {describe_protocol(Protocol.model_validate(card.training['protocol']))}"
-        if card.training.get("protocol")
-        else ""
-    ]
+    lines += [_describe_conventions(card.training["protocol"]) if card.training.get("protocol") else ""]
     lines += [f"Muscle in the cavity is taken out of its answers: {' and '.join(card.muscle)}" if card.muscle else ""]
     lines += [str(card.figures.get(VERDICT, "")), _describe_figures(card)]
     lines += [f"Weights: SHA-256 {card.weights_sha256[:16]}…", f"Licence: {card.licence}" if card.licence else ""]
     return "\n\n".join(line for line in lines if line)
+
+
+def _describe_conventions(values: object) -> str:
+    """Those in a card, which another version may have written."""
+    try:
+        return f"Protocol: {describe_protocol(Protocol.model_validate(values))}"
+    except ValidationError:
+        return "Protocol: conventions that this version does not know"
 
 
 def _list_studies(labels: Sequence[str], known: KnownStudies) -> str:
@@ -69,20 +75,24 @@ def describe_comparison(comparison: Comparison) -> str:
     """The figures behind the verdict, a line each."""
     lines = []
     if comparison.patients:
-        figures = _describe_change(comparison.base, comparison.candidate)
+        model = comparison.in_use if comparison.is_second_round else ""
+        figures = _describe_change(comparison.base, comparison.candidate, model)
         lines.append(f"Dice on {describe_held_out(comparison)}: {figures}")
     if comparison.anchor is not None:
-        lines += _describe_anchor(comparison.anchor)
+        lines += _describe_anchor(comparison.anchor, comparison)
     return "\n".join(lines)
 
 
-def _describe_anchor(anchor: Anchor) -> list[str]:
-    hearts = f"Dice on test hearts: {_describe_change(anchor.base_phantoms, anchor.candidate_phantoms)}"
+def _describe_anchor(anchor: Anchor, comparison: Comparison) -> list[str]:
+    second, base = comparison.is_second_round, comparison.started_from
+    change = _describe_change(anchor.base_phantoms, anchor.candidate_phantoms, base if second else "")
+    hearts, model = f"Dice on test hearts: {change}", base if second else "the model before"
     if anchor.agreement is None:
-        return [hearts, "Agreement with the model before, where that was sure: not measured"]
+        return [hearts, f"Agreement with {model}, where that was sure: not measured"]
     slices = count(anchor.slices, "unlabelled slice")
-    return [hearts, f"Agreement with the model before on {slices}, where that was sure: {anchor.agreement:.3f}"]
+    return [hearts, f"Agreement with {model} on {slices}, where that was sure: {anchor.agreement:.3f}"]
 
 
-def _describe_change(before: float, now: float) -> str:
-    return f"{before:.3f} before, {now:.3f} now"
+def _describe_change(before: float, now: float, model: str) -> str:
+    """What a model, by default the one before, had, and what the new one has."""
+    return f"{before:.3f} {f'with {model}' if model else 'before'}, {now:.3f} now"

@@ -12,6 +12,7 @@ from glrp_napari.library.record_text import LibraryError, parse_object
 from glrp_napari.writing.atomic import write_atomically
 
 PHASES = "phases.json"
+EXPECTED = "expected the studies' ED and ES; remove the file to keep them anew"
 
 
 class _Known(BaseModel):
@@ -29,9 +30,9 @@ def load_phases(folder: Path) -> SettledPhases:
     try:
         return _Known.model_validate(parse_object(path)).phases
     except ValidationError as error:
-        raise LibraryError(
-            f"{PHASES}: {error.errors()[0]['msg']}, expected the studies' phases; remove the file to keep them anew"
-        ) from None
+        raise LibraryError(f"{PHASES}: {error.errors()[0]['msg']}, {EXPECTED}") from None
+    except LibraryError as error:
+        raise LibraryError(f"{error}; {EXPECTED}") from None
 
 
 def take_phases(source: Path, folder: Path) -> None:

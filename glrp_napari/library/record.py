@@ -69,6 +69,11 @@ class Label(BaseModel):
         return f"{self.study[:STUDY_DIGITS]}-t{self.frame:03d}-z{self.slice:03d}"
 
 
+def find_position(stem: str) -> tuple[str, str]:
+    """The study, as far as it is known, and the slice position that a label's name tells, the same for all frames."""
+    return stem[:STUDY_DIGITS], stem.rpartition("-")[2]
+
+
 def load_record(path: Path) -> Label:
     """The record in a file. Raises DamagedRecord for one that is malformed or says another place than its name."""
     try:

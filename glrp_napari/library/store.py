@@ -135,6 +135,8 @@ def survey_labels(folder: Path) -> Survey:
             labels.append(load_record(path))
         except DamagedRecord as error:
             damaged.append(error)
+        except FileNotFoundError:  # removed meanwhile, by who writes to this library
+            continue
     names = {entry.name for entry in folder.iterdir()} if labels else set()
     return Survey(
         labels=tuple(sorted(labels, key=lambda label: label.counter)),

@@ -7,7 +7,7 @@ import pytest
 from glrp_napari.comparison import Anchor, Comparison, PatientComparison, Scores, SliceChange
 from glrp_napari.gui import words
 from glrp_napari.gui.comparison_rows import describe_change, list_rows
-from glrp_napari.gui.model_words import describe_card
+from glrp_napari.gui.model_words import describe_card, describe_comparison
 from glrp_napari.gui.snapshot import Snapshot, StudyShown, choose_next
 from glrp_napari.known_studies import KnownStudy
 from glrp_napari.library import Label
@@ -178,6 +178,30 @@ def test_a_card_says_how_its_model_was_found(comparison: Comparison, lines: tupl
     assert "\n\n".join(("It helped.", *(["\n".join(lines)] if lines else []), "Weights:")) in text
     assert "trained" not in text
     assert "complete" not in text
+
+
+def test_a_card_of_another_version_is_described_as_far_as_it_is_known() -> None:
+    card = Card(name="m", title="Mine", weights_sha256="", training={"protocol": {"papillaries": "counted"}})
+    assert "Protocol: conventions that this version does not know" in describe_card(card)
+    figures = Comparison(held_out="patients", patients=(PATIENT,)).model_dump(mode="json", exclude={"changed"})
+    figures["patients"][0]["base"]["dice"] = {"LA": 0.9}
+    text = describe_card(card.model_copy(update={"figures": {"verdict": "It helped.", **figures}}))
+    assert "It helped." in text
+    assert "Dice on" not in text
+
+
+def test_in_a_second_round_each_figure_before_names_its_model() -> None:
+    comparison = Comparison(
+        held_out="patients", patients=(PATIENT,), anchor=ANCHOR, in_use="mine-1", started_from="glrp"
+    )
+    lines = describe_comparison(comparison).splitlines()
+    assert lines[0].endswith("0.800 with mine-1, 0.900 now")
+    assert lines[1:] == [
+        "Dice on test hearts: 0.900 with glrp, 0.899 now",
+        "Agreement with glrp on 12 unlabelled slices, where that was sure: 0.980",
+    ]
+    measures = [row[1] for row in list_rows(comparison)]
+    assert measures[-2:] == ["Dice on test hearts, before: glrp", "agreement where it was sure, before: glrp"]
 
 
 def test_a_card_tells_the_studies_that_its_model_learned_from() -> None:

@@ -25,7 +25,7 @@ def test_phases_are_kept_by_study_and_the_last_word_counts(tmp_path: Path) -> No
 
 
 def test_case_75_a_damaged_file_is_named(tmp_path: Path) -> None:
-    for text, words in (("{", r"phases\.json"), ('{"phases": 3}', r"phases\.json.*remove the file")):
+    for text, words in (("{", r"phases\.json.*remove the file"), ('{"phases": 3}', r"phases\.json.*remove the file")):
         (tmp_path / PHASES).write_text(text)
         with pytest.raises(LibraryError, match=words):
             load_phases(tmp_path)

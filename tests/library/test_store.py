@@ -13,6 +13,7 @@ from glrp_napari.library import (
     FORMAT,
     Accepted,
     DamagedRecord,
+    Label,
     LibraryError,
     Protocol,
     accept_slice,
@@ -125,6 +126,20 @@ def test_case_75_a_malformed_record_is_named(coded_cine: Cine, tmp_path: Path, t
     with pytest.raises(DamagedRecord, match=f"{label.stem}.json"):
         accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 1, "accepted")
     assert not survey_labels(tmp_path).labels
+
+
+def test_a_record_that_is_gone_before_it_is_read_is_passed_over(
+    coded_cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept = (accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, z, "accepted") for z in (0, 1))
+    read = store.load_record
+
+    def read_late(path: Path) -> Label:
+        (tmp_path / f"{gone.stem}.json").unlink(missing_ok=True)
+        return read(path)
+
+    monkeypatch.setattr(store, "load_record", read_late)
+    assert survey_labels(tmp_path).labels == (kept,)
 
 
 def test_case_81_a_missing_image_is_named(coded_cine: Cine, tmp_path: Path) -> None:

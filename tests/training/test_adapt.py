@@ -49,7 +49,7 @@ from glrp_napari.library import (
     remove_label,
     save_protocol,
 )
-from glrp_napari.library.phases import keep_phases
+from glrp_napari.library.phases import PHASES, keep_phases
 from glrp_napari.library.store import save_record
 from glrp_napari.messages import (
     FinetuneDone,
@@ -724,6 +724,15 @@ def test_hearts_of_a_study_that_is_not_open_are_measured_by_the_library_s_phases
     found = finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).comparison.patients
     assert [patient.labelled_heart is not None for patient in found] == [p.study == label.study for p in found]
     assert any(patient.labelled_heart for patient in found)
+
+
+def test_case_75_damaged_phases_are_told_of_and_cost_no_training(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    (library / PHASES).write_text("{")
+    events = list(adapt(library, tiny_model, tmp_path, "mine", CPU))
+    assert any("remove the file to keep them anew" in event.text for event in events if isinstance(event, Notice))
+    assert isinstance(events[-1], FinetuneDone)
 
 
 def test_labels_without_the_conventions_of_others_are_told_of(library: Path, tiny_model: Model, tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import pytest
 import torch
 from glrp_training.augment import Augmentation, augment
-from glrp_training.finetune import FinetuneSettings, Material, finetune
+from glrp_training.checkpoint import Checkpoint
+from glrp_training.finetune import FinetuneSettings, Material, _Learner, finetune
 from glrp_training.losses import segmentation_loss, soft_dice_loss
 from glrp_training.optimise import NotFiniteError
+from glrp_training.plateau import Plateau
 from glrp_training.slices import Slices
 
 from glrp_napari.device import Placement
@@ -30,6 +34,32 @@ def train(
         if event.step == steps:
             break
     return network, losses
+
+
+@pytest.mark.parametrize(("fall", "closed"), [(0.02, 50), (0.02, 80), (0.0, 30), (0.0, 50), (0.0, 80)])
+def test_fault_7_a_training_that_is_closed_and_goes_on_stops_where_it_would_have(
+    squares: Slices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fall: float, closed: int
+) -> None:
+    """The loss falls by this part in 40 steps, or stays."""
+    monkeypatch.setattr(_Learner, "try_step", lambda _self, _batch, step, _size: (1 - fall) ** (step / 40))
+    settings = SHORT.model_copy(update={"steps": 160})
+
+    def run(name: str, until: int | None = None) -> int:
+        checkpoint = Checkpoint(tmp_path / name, "one", every_s=1e9)
+        network, last = UNet(Architecture(width=4)), 0
+        events = finetune(network, Material(squares, 48), settings, CPU, checkpoint, Plateau(checkpoint.notes))
+        for event in events:
+            assert isinstance(event, TrainingStep)
+            last = event.step
+            if last == until:
+                break
+        events.close()
+        return max(last, checkpoint.steps)
+
+    whole = run("whole")
+    assert whole == (160 if fall else 80)
+    assert run("closed", closed) == closed
+    assert run("closed") == whole
 
 
 def test_training_learns_and_counts_its_steps(squares: Slices) -> None:

@@ -135,6 +135,20 @@ def test_case_74_a_patient_the_base_has_seen_validates_nothing() -> None:
     )
 
 
+def test_case_74_what_a_base_has_seen_counts_though_it_is_no_longer_in_the_library() -> None:
+    """Slices 3 and 4 of patient 0 at ED were learned from and removed since; those of ES are corrected."""
+    gone = {label.stem for label in make_labels(5) if label.slice >= 3}
+    labels = [label.model_copy(update={"frame": 1}) for label in make_labels(5, 5)]
+    plan = plan_validation(labels, PATIENTS, gone)
+    assert {label.study for fold in plan.folds for label in fold.apart} == {PATIENTS[1]}
+    alone = plan_validation(labels[:5], PATIENTS, gone)
+    assert alone.held_out == "slices"
+    assert {label.slice for fold in alone.folds for label in fold.apart} == {0, 1, 2}
+    many = [label.model_copy(update={"frame": 1}) for label in make_labels(*[5] * 10)]
+    fifth = {label.stem for label in make_labels(1, first=4)}
+    assert {label.study for label in plan_validation(many, PATIENTS, fifth).apart} == {PATIENTS[9]}
+
+
 @pytest.mark.parametrize("count", [2, 4, 12])
 def test_case_74_ed_and_es_imported_as_two_files_are_one_patient(coded_cine: Cine, tmp_path: Path, count: int) -> None:
     mask = np.zeros((1, *coded_cine.images.shape[1:]), np.uint8)

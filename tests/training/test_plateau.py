@@ -28,11 +28,16 @@ def test_what_it_knows_lies_in_its_notes() -> None:
     losses = [*np.linspace(0.5, 0.3, 80), *np.full(80, 0.3)]
     notes: dict[str, float] = {}
     for step, loss in enumerate(losses, 1):
-        if Plateau(notes).has_come(step, loss):
+        Plateau(notes).look(step, loss)
+        if Plateau(notes).has_come:
             break
     assert step == _stops(losses)
 
 
 def _stops(losses: Iterable[float]) -> int | None:
     plateau = Plateau({})
-    return next((step for step, loss in enumerate(losses, 1) if plateau.has_come(step, loss)), None)
+    for step, loss in enumerate(losses, 1):
+        plateau.look(step, loss)
+        if plateau.has_come:
+            return step
+    return None

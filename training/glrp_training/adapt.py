@@ -123,7 +123,7 @@ def begin(
         study=hash_study_file(study) if study else None,
         outside=study.outside if study else {},
         settings=choose_settings(len(labels)),
-        phases=load_phases(library) | phases,
+        phases=(yield from _find_phases(library)) | phases,
     )
     return store_unfinished(folder, job, labelled, memory, copied, in_use)
 
@@ -226,6 +226,15 @@ def _leave_out(library: Path, copied: Path, labels: tuple[Label, ...]) -> Genera
     if left := len(inside) - len(useful):
         yield Notice(text=f"{left} of {len(labels)} labels left out: in their studies nothing is drawn.")
     return useful
+
+
+def _find_phases(library: Path) -> Generator[Notice, None, SettledPhases]:
+    """Those kept with the library; where they are damaged none, and a word: only the volumes compared need them."""
+    try:
+        return load_phases(library)
+    except LibraryError as error:
+        yield Notice(text=f"{error}. Volumes are compared without them.")
+        return {}
 
 
 def _prepare(library: Path, labels: Sequence[Label], preprocessing: Preprocessing) -> Generator[Progress, None, Slices]:

@@ -17,6 +17,7 @@ from glrp_training.checkpoint import Checkpoint, Stateful
 from glrp_training.consistency import Consistency, ask_teacher, disturb, follow, make_teacher
 from glrp_training.losses import segmentation_loss
 from glrp_training.optimise import check_finite, schedule, set_rate
+from glrp_training.plateau import Plateau
 from glrp_training.sampling import draw_epochs, make_generator
 from glrp_training.slices import Slices, join_slices, take_slices
 
@@ -66,8 +67,11 @@ def finetune(
     settings: FinetuneSettings,
     placement: Placement,
     checkpoint: Checkpoint | None = None,
+    plateau: Plateau | None = None,
 ) -> Iterator[TrainingStep | Progress | Notice]:
     """Train `network` in place, an event after each step; with a checkpoint it goes on where that ends.
+
+    With a `plateau` it is done where the loss has come to one; what that knows must be kept in the checkpoint's notes.
 
     Each batch depends on the seed and the step alone. Ceasing to iterate leaves the network as it is after the last
     step; closing the generator stores the checkpoint. Out of memory: fewer slices at once, then the CPU, each with a
@@ -77,10 +81,14 @@ def finetune(
     first = checkpoint.begin(learner.parts) if checkpoint else 0
     started = time.monotonic()
     for step in range(first, settings.steps):
+        if plateau and plateau.has_come:
+            return
         set_rate(learner.optimiser, settings.rate * schedule(step, settings.steps, settings.warmup))
         batch = _draw_batch(material, settings, step)
         while (loss := learner.try_step(batch, step, material.size)) is None:
             yield Notice(text=learner.step_down())
+        if plateau:  # before the event, at which one may be closed: the checkpoint must know of the whole step
+            plateau.look(step + 1, loss)
         left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
         try:
             yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)

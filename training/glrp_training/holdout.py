@@ -13,6 +13,7 @@ from pathlib import Path
 from glrp_napari.comparison import HeldOut
 from glrp_napari.library import Label, LibraryHeld, claim_library
 from glrp_napari.library.manifest import Manifest, load_manifest, save_manifest
+from glrp_napari.library.record import find_position
 from glrp_napari.messages import Notice
 
 ENOUGH_PATIENTS = 10
@@ -48,13 +49,16 @@ def plan_validation(labels: Sequence[Label], patients: Sequence[str], seen: Coll
 
     Only corrected labels validate, and only a training with corrected labels is validated: an accepted one is the
     model's own answer. It is kept apart nonetheless, for volumes need all slices. `seen` are the stems of labels that
-    the base or the model in use was trained on: a patient with any of those (of a single patient: a slice position)
-    validates nothing. Where only one patient is corrected, slice positions of his are left out in place of patients.
+    the base or the model in use was trained on, here still or not: a patient with any of those (of a single patient: a
+    slice position) validates nothing. Where only one patient is corrected, slice positions of his are left out in
+    place of patients.
     """
     in_order = tuple(sorted(labels, key=lambda label: label.stem))
     whose = group_patients(in_order, patients)
     owner = {label.stem: whose[label.study] for label in in_order}
-    known = {owner[label.stem] for label in in_order if label.stem in seen}
+    positions = {find_position(stem) for stem in seen}
+    studies = {study for study, _level in positions}
+    known = {owner[label.stem] for label in in_order if find_position(label.stem)[0] in studies}
     corrected = {owner[label.stem] for label in in_order if label.state == "corrected"}
     useful = corrected - known
     if len(set(owner.values())) >= ENOUGH_PATIENTS:
@@ -66,7 +70,7 @@ def plan_validation(labels: Sequence[Label], patients: Sequence[str], seen: Coll
         places = {stem: patients.index(patient) for stem, patient in owner.items() if patient in useful}
         return _plan("patients", in_order, places)
     own = [label for label in in_order if owner[label.stem] in corrected]
-    levels = {label.slice for label in own if label.stem in seen}
+    levels = {label.slice for label in own if find_position(label.stem) in positions}
     return _plan("slices", in_order, {label.stem: label.slice for label in own if label.slice not in levels})
 
 

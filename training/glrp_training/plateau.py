@@ -14,14 +14,16 @@ class Plateau:
     def __init__(self, notes: MutableMapping[str, float]) -> None:
         self._notes = notes
 
-    def has_come(self, step: int, loss: float) -> bool:
-        """Whether the mean loss of the stretch that ends with `step` (from 1 on) is not a hundredth below that of the
-        stretch before.
-        """
+    @property
+    def has_come(self) -> bool:
+        """Whether the mean loss of the last whole stretch was not a hundredth below that of the stretch before."""
+        return bool(self._notes.get("come", False))
+
+    def look(self, step: int, loss: float) -> None:
+        """Take in the loss of a step (from 1 on), each of them once."""
         notes = self._notes
         notes["sum"] = notes.get("sum", 0.0) + loss
-        if step % STRETCH:
-            return False
-        mean, before = notes.pop("sum") / STRETCH, notes.get("before", float("inf"))
-        notes["before"] = mean
-        return mean > (1 - LEAST_FALL) * before
+        if step % STRETCH == 0:
+            mean, before = notes.pop("sum") / STRETCH, notes.get("before", float("inf"))
+            notes["before"] = mean
+            notes["come"] = float(mean > (1 - LEAST_FALL) * before)

@@ -96,7 +96,8 @@ def simulate(
 ) -> Events:
     """Label the places, fine-tune, and measure on `targets` in the domain and as they are.
 
-    Library and model are made in the folder `work`. `originals` are the base's Dice on the targets as they are.
+    Library and model are made in the folder `work`. `originals` are the base's Dice on the targets as they are. Where
+    the domain is another rule on the same scans, these are drawn by it too.
     """
     segmenter, library = open_model(base, placement), work / "labels"
     moved = {i: move(sources[i], DOMAINS[domain]) for i, _, _ in places}
@@ -108,12 +109,13 @@ def simulate(
     done = yield from pass_on(adapt(library, base, work / "models", f"{domain}-{len(places)}", placement, study))
     tuned = find_model(str(done.model))
     shifted = [move(target, DOMAINS[domain]) for target in targets]
-    dice = Dice(
-        base=(yield from score_patients(segmenter, shifted)),
-        candidate=(yield from score_patients(open_model(tuned, placement), shifted)),
-        base_original=originals,
-        candidate_original=(yield from score_patients(open_model(tuned, placement), targets)),
-    )
+    base_dice = yield from score_patients(segmenter, shifted)
+    tuned_dice = yield from score_patients(open_model(tuned, placement), shifted)
+    if domain in PROTOCOLS:  # the same scans drawn by another rule: no model can follow both
+        dice = Dice(base_dice, tuned_dice, base_dice, tuned_dice)
+    else:
+        kept = yield from score_patients(open_model(tuned, placement), targets)
+        dice = Dice(base_dice, tuned_dice, originals, kept)
     return sum_up(domain, places, dice, done.comparison, int(tuned.card.training["steps"]))
 
 

@@ -227,16 +227,16 @@ class Trial:
         slices = take_slices(self._unfinished.labelled, choose_rows(job.labels, fold.training))
         size = choose_view(self._model.card.preprocessing.size)
         material = Material(slices, size, memory.rehearsal, memory.unlabelled)
-        plateau = Plateau(checkpoint.notes if checkpoint else {})
-        for event in finetune(network, material, job.settings, self._placement, checkpoint):
+        plateau = Plateau(checkpoint.notes if checkpoint else {}) if steps is None else None
+        for event in finetune(network, material, job.settings, self._placement, checkpoint, plateau):
             if not isinstance(event, TrainingStep):
                 yield event
                 continue
             yield event.model_copy(update={"stage": stage})
-            last = event.step == steps or event.step == event.total
+            last = event.step in (steps, event.total) or (plateau is not None and plateau.has_come)
             if last or event.step % max(1, event.total // LOOKS) == 0:
                 yield from watch.look(network, event.step) if watch else self._preview(network, event.step)
-            if event.step == steps or (steps is None and plateau.has_come(event.step, event.loss)):
+            if event.step == steps:
                 return
 
     def _preview(self, network: UNet, step: int) -> Events:
