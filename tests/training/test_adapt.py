@@ -1,5 +1,6 @@
 """The few-label loop on tiny networks: it helps, it is checked, it can be cut short and goes on after a crash."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from glrp_training.slices import (
     prepare_label,
     weigh_pixels,
 )
-from glrp_training.unfinished import UnfinishedError, hold
+from glrp_training.unfinished import Unfinished, UnfinishedError, hold
 
 from glrp_napari.cine import Cine, Geometry, Source
 from glrp_napari.comparison import PhaseSlices
@@ -724,6 +725,64 @@ def test_hearts_of_a_study_that_is_not_open_are_measured_by_the_library_s_phases
     found = finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).comparison.patients
     assert [patient.labelled_heart is not None for patient in found] == [p.study == label.study for p in found]
     assert any(patient.labelled_heart for patient in found)
+
+
+def test_fault_7_cancelled_after_a_crash_the_best_that_was_seen_before_it_is_kept(
+    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(10):
+        cine, mask = make_square_cine(seed, slices=1)
+        accept_slice(tmp_path / "labels", cine, mask[0, 0], 0, 0, "corrected")
+    looks: list[int] = []
+
+    def look(_self: object, _network: object, step: int) -> Iterator[Validated]:
+        looks.append(step)
+        yield Validated(step=step, dice={"mean": 0.9 if len(looks) == 2 else 0.5})
+
+    monkeypatch.setattr(trial.Watch, "look", look)
+    events = adapt(tmp_path / "labels", tiny_model, tmp_path, "mine", CPU)
+    assert any(isinstance(event, Validated) and len(looks) == 3 for event in events)
+    events.close()
+    events = resume(tiny_model, tmp_path, CPU)
+    assert any(isinstance(event, Validated) and len(looks) == 5 for event in events)
+    done = events.throw(Interrupted())
+    assert find_model(str(done.model)).card.training["steps"] == looks[1]
+
+
+def test_fault_7_what_was_trained_is_not_trained_anew_when_the_checks_were_interrupted(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    events = adapt(library, tiny_model, tmp_path, "mine", CPU)
+    assert any(isinstance(event, Progress) and event.stage.startswith("Old and new") for event in events)
+    events.close()
+    rest = list(resume(tiny_model, tmp_path, CPU))
+    assert {event.stage for event in rest if isinstance(event, TrainingStep)} == {"Check 1 of 2", "Check 2 of 2"}
+
+
+def test_fault_7_killed_after_the_model_was_saved_it_is_not_made_twice(
+    library: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "remove", lambda _self: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            finish(adapt(library, tiny_model, tmp_path / "models", "mine", CPU))
+    saved = finish(resume(tiny_model, tmp_path / "models", CPU)).model
+    assert list((tmp_path / "models").glob("*.safetensors")) == [saved]
+
+
+def test_case_74_a_model_in_use_is_not_compared_on_patients_whose_labels_were_removed_since(
+    library: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    in_use = find_model(str(finish(adapt(library, tiny_model, tmp_path, "mine", CPU)).model))
+    for label in list_labels(library):
+        remove_label(library, label)
+    for seed, z in np.ndindex(2, 6):
+        cine, mask = make_square_cine(seed)
+        if f"-z{z:03d}" not in " ".join(in_use.card.labels):
+            accept_slice(library, cine, mask[0, z], 0, z, "corrected")
+    assert list_labels(library)
+    second = finish(adapt(library, tiny_model, tmp_path, "mine", CPU, in_use=in_use)).comparison
+    assert (second.patients, second.all_seen) == ((), True)
 
 
 def test_case_75_damaged_phases_are_told_of_and_cost_no_training(

@@ -9,6 +9,7 @@ import torch
 from glrp_training import cache
 from glrp_training.cache import Task, default_cache, gather_labelled, gather_unlabelled, name_entry
 from glrp_training.dataset import Dataset, Item
+from glrp_training.entries import load_entry, save_entry
 from glrp_training.slices import MARGIN, Slices, UnlabelledSlices
 
 from glrp_napari.cine import Cine, Geometry, Source
@@ -235,3 +236,12 @@ def test_one_frame_of_a_cine_can_be_had_alone(coded_cine: Cine, tmp_path: Path) 
 def test_the_usual_cache_is_in_the_users_folder() -> None:
     assert default_cache().is_absolute()
     assert "glrp-napari" in default_cache().parts
+
+
+def test_an_entry_comes_back_whatever_its_arrays_order_in_memory_was(tmp_path: Path) -> None:
+    arrays = {"turned": np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1), "one": np.array(3.0)}
+    save_entry(tmp_path / "entry.safetensors", arrays)
+    found = load_entry(tmp_path / "entry.safetensors")
+    assert found is not None
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)

@@ -141,20 +141,27 @@ def complete(unfinished: Unfinished, base: Model, folder: Path, placement: Place
         if isinstance(error, NotFiniteError):
             yield Notice(text=f"The training broke off after step {trial.steps} ({error}); what there was is kept.")
         trial.hurry()
-    card, weights = describe_candidate(trial, unfinished.job, base, folder), encode_weights(trial.network)
+    weights = encode_weights(trial.network)
+    card = describe_candidate(trial, unfinished.job, base, choose_name(unfinished.job.version, folder, weights))
     model = yield from write_patiently(lambda: save_model_files(folder, card, weights), folder)
     unfinished.remove()
     yield FinetuneDone(model=model.weights, comparison=trial.comparison)
 
 
-def describe_candidate(trial: Trial, job: Job, base: Model, folder: Path) -> Card:
-    """The new model's card: what it was made from and how it was found to be.
+def choose_name(version: str, folder: Path, weights: bytes) -> str:
+    """The name the new model began with, or a version of it where that was taken meanwhile, as by an import.
 
-    The name it began with may have been taken meanwhile, by a model that was imported.
+    It is not taken by the same weights: these were saved, and then a crash came before the job was gone.
     """
+    path = folder / f"{version}.safetensors"
+    return version if path.exists() and path.read_bytes() == weights else find_free_name(version, folder)
+
+
+def describe_candidate(trial: Trial, job: Job, base: Model, name: str) -> Card:
+    """The new model's card: what it was made from and how it was found to be."""
     trained = trial.plan.training
     return blank_card(
-        name=find_free_name(job.version, folder),
+        name=name,
         title=job.title,
         parent=base.card.name,
         summary=f"{base.card.title}, fine-tuned on {len(trained)} labels",

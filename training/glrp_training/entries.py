@@ -42,7 +42,8 @@ def _list_files(path: Path) -> Iterator[Path]:
 def save_entry(path: Path, arrays: Arrays) -> None:
     """Write an entry with its checksum, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save({**arrays, _CHECKSUM: _measure_checksum(arrays)}))
+    in_order = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # others safetensors scrambles
+    write_atomically(path, save({**in_order, _CHECKSUM: _measure_checksum(in_order)}))
 
 
 def load_entry(path: Path) -> Arrays | None:

@@ -4,12 +4,11 @@ the one in use.
 
 import copy
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from glrp_napari.comparison import Anchor, Comparison
 from glrp_napari.device import Placement
@@ -44,22 +43,13 @@ from glrp_training.recall import (
 )
 from glrp_training.slices import Slices, cut_middle, take_slices
 from glrp_training.step_back import ALL, USUAL_SHARE, choose_share, step_back
-from glrp_training.unfinished import Unfinished, choose_rows
+from glrp_training.unfinished import Best, Unfinished, choose_rows
 
 Events = Iterator[Progress | Notice | TrainingStep | Validated]
 MAX_WATCHED = 8
 WEIGHING = "Weighing old against new"
 LOOKS = 6
 """How often a training is looked at on what is kept apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The weights after so many steps that had the highest mean Dice on slices kept apart."""
-
-    dice: float
-    steps: int
-    state: dict[str, Tensor]
 
 
 class Trial:
@@ -85,7 +75,7 @@ class Trial:
         self.steps = 0
         self.share = ALL
         self.muscle = base.card.muscle
-        self._best: Best | None = None
+        self._best = unfinished.load_best()
         self._is_settled = False
         self._origin = load_network(base)
         self._base = self._open(self._origin, base.card.muscle)
@@ -104,6 +94,7 @@ class Trial:
             self.steps = event.step if isinstance(event, TrainingStep) else max(self.steps, checkpoint.steps)
             if isinstance(event, Validated) and event.dice and (not self._best or event.dice["mean"] > self._best.dice):
                 self._best = Best(event.dice["mean"], self.steps, copy.deepcopy(self.network.state_dict()))
+                yield from write_patiently(partial(self._unfinished.store_best, self._best), self._unfinished.folder)
             yield event
         self.steps = max(self.steps, checkpoint.steps)  # it may have stood at the last step
         halfway = step_back(self._origin, self.network, USUAL_SHARE)

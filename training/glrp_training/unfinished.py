@@ -22,7 +22,7 @@ from glrp_napari.models import Cavity, Model, ModelError, Settings, find_model, 
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.checkpoint import Checkpoint
-from glrp_training.entries import load_entry, save_entry
+from glrp_training.entries import Arrays, load_entry, save_entry
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.recall import Memory
 from glrp_training.slices import Slices, weigh_all
@@ -30,6 +30,7 @@ from glrp_training.slices import Slices, weigh_all
 CHECKPOINT_EVERY_S = 15.0
 STEPS = "steps taken and share"
 MUSCLE = "muscle"
+SEEN = "Dice and steps"
 CAVITIES: tuple[Cavity, ...] = get_args(Cavity)
 LABELS = "labels"
 """Within the job's folder: its own copy of its labels."""
@@ -70,6 +71,15 @@ class Job(Settings):
 
 
 @dataclass(frozen=True, eq=False)
+class Best:
+    """The weights after so many steps that had the highest mean Dice on slices kept apart."""
+
+    dice: float
+    steps: int
+    state: Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
 class Unfinished:
     """A job with the slices it learns from: one of `labelled` a label, in the job's order.
 
@@ -97,9 +107,8 @@ class Unfinished:
         self, state: Mapping[str, torch.Tensor], steps: int, share: float, muscle: Sequence[Cavity]
     ) -> None:
         """Keep the outcome of the final training while it is being checked."""
-        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
         outcome = {STEPS: np.array([steps, share]), MUSCLE: np.array([CAVITIES.index(cavity) for cavity in muscle])}
-        save_entry(self.folder / "trained.safetensors", arrays | outcome)
+        save_entry(self.folder / "trained.safetensors", _to_arrays(state) | outcome)
 
     def load_trained(self) -> tuple[dict[str, torch.Tensor], int, float, tuple[Cavity, ...]] | None:
         """The network's state after the final training, its steps, the share of the way it then went, and the cavities
@@ -110,7 +119,19 @@ class Unfinished:
             return None
         steps, share = arrays.pop(STEPS)
         muscle = tuple(CAVITIES[int(index)] for index in arrays.pop(MUSCLE, ()))
-        return {name: torch.from_numpy(array) for name, array in arrays.items()}, int(steps), float(share), muscle
+        return _to_tensors(arrays), int(steps), float(share), muscle
+
+    def store_best(self, best: Best) -> None:
+        """Keep the best that was seen so far: whoever cancels wants it, also after a crash."""
+        save_entry(self.folder / "best.safetensors", _to_arrays(best.state) | {SEEN: np.array([best.dice, best.steps])})
+
+    def load_best(self) -> Best | None:
+        """What `store_best` kept last; None where there is nothing."""
+        arrays = load_entry(self.folder / "best.safetensors")
+        if arrays is None:
+            return None
+        dice, steps = arrays.pop(SEEN)
+        return Best(float(dice), int(steps), _to_tensors(arrays))
 
     def remove(self) -> None:
         """Delete the folder: the model is saved, or no longer wanted."""
@@ -220,6 +241,14 @@ def _load_in_use(folder: Path, job: Job) -> Model | None:
     if model.card.weights_sha256 != job.in_use_sha256:
         raise UnfinishedError(f"{weights}: found other weights, expected those the job began with; begin anew")
     return model
+
+
+def _to_arrays(state: Mapping[str, torch.Tensor]) -> Arrays:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+
+def _to_tensors(arrays: Arrays) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def _name_tensors(slices: Slices) -> dict[str, torch.Tensor]:
