@@ -22,7 +22,7 @@ from glrp_napari.library import Accepted, Label, State
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.slice_states import BY_PERSON, PENDING, SliceState
 from glrp_napari.suggest import Segmented
-from glrp_napari.undo_steps import unpack
+from glrp_napari.undo_steps import pack, unpack
 
 
 class EditError(ValueError):
@@ -47,6 +47,19 @@ def identify(label: Label) -> Identity:
     return label.state, label.mask_sha256 or label.counter
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A label that the library is known to hold: which one it is, and its mask, packed (see `pack`)."""
+
+    identity: Identity
+    packed: bytes
+
+
+def describe_stored(label: Label, mask: Mask) -> Stored:
+    """A label and its mask (Y, X) as the map remembers them."""
+    return Stored(identify(label), pack(mask))
+
+
 class OpenStudy:
     """A loaded cine with its mask layer (T, Z, Y, X) and the states (T, Z) of the mask's slices."""
 
@@ -65,7 +78,7 @@ class OpenStudy:
         self.segmented_by: str | None = None
         self.runs: dict[int, Run] = {}
         """By frame, what segmented it last; without those that no run wrote to."""
-        self.stored: dict[Place, Identity] = {}
+        self.stored: dict[Place, Stored] = {}
         """What the library is known to hold of this study (see `matching`)."""
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
@@ -223,6 +236,10 @@ class OpenStudy:
             beyond, model = place[1] in outside[place[0]], self.find_model(place)
             accepted.append(Accepted(*place, state, mask, before, beyond, model))
         return accepted
+
+    def shows_stored(self, place: Place) -> bool:
+        """Whether the mask of a slice is the one that the library is known to hold."""
+        return place in self.stored and self.stored[place].packed == pack(self.mask.data[place])
 
     def withdraw(self, place: Place) -> None:
         """The slice is no longer as the library has it: what it was before it was accepted."""

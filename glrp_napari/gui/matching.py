@@ -11,7 +11,7 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from glrp_napari.cine import Mask
-from glrp_napari.gui.editing import OpenStudy, identify
+from glrp_napari.gui.editing import OpenStudy, describe_stored, identify
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label, Survey, load_masks
@@ -41,7 +41,7 @@ class Matching(QObject):
         if (study := place.study) is None:
             return
         labels = find_labels(study, survey)
-        unknown = [label for where, label in labels.items() if study.stored.get(where) != identify(label)]
+        unknown = [label for where, label in labels.items() if not is_known(study, where, label)]
 
         def follow(masks: dict[Place, Mask]) -> None:
             current = study is place.study and folder == place.now.session.labels
@@ -57,6 +57,11 @@ def find_labels(study: OpenStudy, survey: Survey) -> dict[Place, Label]:
     frames, slices = study.states.shape
     own = (label for label in survey.labels if label.study == study.loaded.hash)
     return {(one.frame, one.slice): one for one in own if one.frame < frames and one.slice < slices}
+
+
+def is_known(study: OpenStudy, place: Place, label: Label) -> bool:
+    """Whether the map knows this very label of a place."""
+    return place in study.stored and study.stored[place].identity == identify(label)
 
 
 def match(study: OpenStudy, labels: Mapping[Place, Label], masks: Mapping[Place, Mask]) -> None:
@@ -79,4 +84,5 @@ def match(study: OpenStudy, labels: Mapping[Place, Label], masks: Mapping[Place,
     study.history.write(shown, SliceState.ACCEPTED)
     for place in shown:
         study.states[place] = STATES[labels[place].state]
-    study.stored = {place: identify(label) for place, label in labels.items()}
+    kept = {place: study.stored[place] for place, label in labels.items() if is_known(study, place, label)}
+    study.stored = kept | {place: describe_stored(labels[place], mask) for place, mask in masks.items()}

@@ -533,3 +533,35 @@ def test_undo_across_an_accept_says_that_the_label_stays(library: Window, cine: 
     assert "The stored label stays" in library.dock._notice_text.text()
     assert study.states[0, 2] == SliceState.EDITED
     assert len(list_labels(folder(library))) == 1
+
+
+def test_undo_to_a_mask_that_was_a_label_once_is_no_label_while_the_library_holds_another(
+    library: Window, cine: Cine
+) -> None:
+    study, do = library.open(cine), library.dock.correcting.do
+    accept(library)
+    first = study.mask.data[0, 2].copy()
+    for row in (20, 24):
+        study.mask.paint((0, 2, row, 9), 3)
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    last, (label,) = study.mask.data[0, 2].copy(), list_labels(folder(library))
+    do("undo")
+    library.dock.workplace.tell("")
+    do("undo")
+    assert np.array_equal(study.mask.data[0, 2], first)
+    assert study.states[0, 2] == SliceState.EDITED
+    assert "The stored label stays" in library.dock._notice_text.text()
+    library.dock.workplace.survey_library()
+    library.settle()
+    assert study.acceptable(whole_frame=False) == [(0, 2)]
+    for _ in range(2):
+        do("redo")
+    assert np.array_equal(study.mask.data[0, 2], last)
+    assert study.states[0, 2] == SliceState.CORRECTED, "this is what the library holds"
+    for _ in range(2):
+        do("undo")
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    (again,) = list_labels(folder(library))
+    assert (again.mask_sha256 == label.mask_sha256, study.states[0, 2]) == (False, SliceState.CORRECTED)
