@@ -4,7 +4,7 @@ The map comes from the study as it was closed, and the library changes without i
 window, with the session folder.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -27,11 +27,17 @@ class Matching(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._is_storing = is_storing
-        workplace.opened.connect(lambda _study: workplace.survey_library())
+        self._told: set[str] = set()
+        workplace.opened.connect(self._on_opened)
         workplace.session_changed.connect(self._on_session_changed)
         workplace.surveyed.connect(self._on_surveyed)
 
+    def _on_opened(self, _study: OpenStudy) -> None:
+        self._told = set()
+        self._workplace.survey_library()
+
     def _on_session_changed(self) -> None:
+        self._told = set()
         if (study := self._workplace.study) is not None:
             study.stored = {}
 
@@ -47,9 +53,25 @@ class Matching(QObject):
             current = study is place.study and folder == place.now.session.labels
             if current and not self._is_storing():  # what is being stored is surveyed afterwards
                 match(study, labels, masks)
+                self._tell_unread([label for label in unknown if (label.frame, label.slice) not in masks])
                 place.changed.emit()
 
         place.writers.run(partial(load_masks, folder, study.loaded.cine, unknown), follow, place.tell)
+
+    def _tell_unread(self, unread: Sequence[Label]) -> None:
+        """Say once of each label that it could not be read; every survey tries again."""
+        if not self._told.issuperset(label.stem for label in unread):
+            self._workplace.tell(describe_unread(unread))
+        self._told = {label.stem for label in unread}
+
+
+def describe_unread(labels: Sequence[Label]) -> str:
+    """That labels, one at least, could not be read, and where the first is."""
+    where = f"slice {labels[0].slice + 1}, frame {labels[0].frame + 1}"
+    if len(labels) == 1:
+        return f"The library holds a label of {where} that could not be read: the mask on screen may be another."
+    more = f"{len(labels)} labels of this study that could not be read, the first of {where}"
+    return f"The library holds {more}: the masks on screen may be others."
 
 
 def find_labels(study: OpenStudy, survey: Survey) -> dict[Place, Label]:
@@ -68,7 +90,8 @@ def match(study: OpenStudy, labels: Mapping[Place, Label], masks: Mapping[Place,
     """Have the map say what the library holds: `labels`, and the `masks` (Y, X) of those that the map did not know.
 
     A slice that nobody drew on shows the stored mask, all of them as one step to take back; a drawing stays, as one
-    that is not accepted. What the library does not hold is as it was before it was accepted.
+    that is not accepted. What the library does not hold is as it was before it was accepted. A label whose mask could
+    not be read stays unknown.
     """
     for t, z in np.argwhere(np.isin(study.states, STORED)).tolist():
         if (t, z) not in labels:
