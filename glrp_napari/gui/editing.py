@@ -138,8 +138,13 @@ class OpenStudy:
         self.reading = self.reading.model_copy(update={"heart_rate_bpm": float(beats) or None})
 
     def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> int:
-        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many."""
-        keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
+        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many.
+
+        What was changed since the run began stays in any case: it is undone before the run, to what was there.
+        """
+        since = self.history.find_since_run()
+        mine = () if redo_edited else BY_PERSON
+        keep = [(frame, z) for z, state in enumerate(self.states[frame]) if state in mine or (frame, z) in since]
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
         return len(mask) - len(keep)
 
