@@ -44,7 +44,7 @@ class Matching(QObject):
     def _on_surveyed(self, survey: Survey) -> None:
         """Read the masks that the map does not know, then follow."""
         place, folder = self._workplace, self._workplace.now.session.labels
-        if (study := place.study) is None:
+        if (study := place.study) is None or self._is_storing():  # the survey may be from before what is being stored
             return
         labels = find_labels(study, survey)
         unknown = [label for where, label in labels.items() if not is_known(study, where, label)]

@@ -598,3 +598,14 @@ def test_a_label_that_could_not_be_read_once_is_told_of_and_shown_as_soon_as_it_
     library.settle()
     assert study.states[0, 2] == SliceState.CORRECTED
     assert np.array_equal(study.mask.data[0, 2], ring())
+
+
+def test_a_slice_accepted_while_the_library_is_surveyed_stays_accepted(library: Window, cine: Cine) -> None:
+    study, place, seen = library.open(cine), library.dock.workplace, list[int]()
+    study.mask.paint((0, 2, 9, 9), 3)
+    library.go(0, 2)
+    place.survey_library()
+    library.dock.correcting.do("accept_slice")
+    place.changed.connect(lambda: seen.append(int(study.states[0, 2])))
+    library.settle()
+    assert set(seen) == {SliceState.CORRECTED}
