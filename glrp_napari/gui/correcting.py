@@ -120,14 +120,14 @@ class Correcting(QObject):
     def _change_back(self, study: OpenStudy, step: Callable[[], Collection[Place]]) -> None:
         """Undo or redo; the reader is told of what is not to be seen in the mask.
 
-        A stored slice that it changes may be accepted again, and one that was stored then and no longer is.
+        A slice that was stored then is a label again only as the library holds it now; else it may be accepted again.
         """
         stored, decided = np.isin(study.states, STORED), study.reading
-        touched = step()
-        for place in touched:
-            if stored[place] or place not in study.stored:
-                study.withdraw(place)
-        if any(stored[place] for place in touched):
+        differing = [place for place in step() if not study.shows_stored(place)]
+        hidden = [place for place in differing if stored[place] or _hides_label(study, place)]
+        for place in differing:
+            study.withdraw(place)
+        if hidden:
             self._workplace.tell(STILL_STORED)
         elif study.reading != decided:
             self._workplace.tell(describe_changed(decided, study.reading))
@@ -156,6 +156,11 @@ class Correcting(QObject):
 
     def _on_tool_event(self, _event: Any) -> None:
         self.tools_changed.emit()
+
+
+def _hides_label(study: OpenStudy, place: Place) -> bool:
+    """Whether a slice would pass for stored while the library holds another mask of it."""
+    return place in study.stored and study.states[place] in STORED
 
 
 def toggle_outline(study: OpenStudy) -> None:

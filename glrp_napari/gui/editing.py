@@ -22,7 +22,7 @@ from glrp_napari.library import Accepted, Label, State
 from glrp_napari.measure import UNCHOSEN, Phases
 from glrp_napari.slice_states import BY_PERSON, PENDING, SliceState
 from glrp_napari.suggest import Segmented
-from glrp_napari.undo_steps import unpack
+from glrp_napari.undo_steps import pack, unpack
 
 
 class EditError(ValueError):
@@ -47,6 +47,19 @@ def identify(label: Label) -> Identity:
     return label.state, label.mask_sha256 or label.counter
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A label that the library is known to hold: which one it is, and its mask, packed (see `pack`)."""
+
+    identity: Identity
+    packed: bytes
+
+
+def describe_stored(label: Label, mask: Mask) -> Stored:
+    """A label and its mask (Y, X) as the map remembers them."""
+    return Stored(identify(label), pack(mask))
+
+
 class OpenStudy:
     """A loaded cine with its mask layer (T, Z, Y, X) and the states (T, Z) of the mask's slices."""
 
@@ -65,7 +78,7 @@ class OpenStudy:
         self.segmented_by: str | None = None
         self.runs: dict[int, Run] = {}
         """By frame, what segmented it last; without those that no run wrote to."""
-        self.stored: dict[Place, Identity] = {}
+        self.stored: dict[Place, Stored] = {}
         """What the library is known to hold of this study (see `matching`)."""
         self.revision = 0
         """Counts a person's changes, so that one can tell whether there were any meanwhile."""
@@ -125,8 +138,13 @@ class OpenStudy:
         self.reading = self.reading.model_copy(update={"heart_rate_bpm": float(beats) or None})
 
     def apply_frame(self, frame: int, mask: Mask, redo_edited: bool) -> int:
-        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many."""
-        keep = () if redo_edited else [(frame, z) for z, s in enumerate(self.states[frame]) if s in BY_PERSON]
+        """Take over a run's frame (Z, Y, X), but not on slices a person touched, unless asked to; returns how many.
+
+        What was changed since the run began stays in any case: it is undone before the run, to what was there.
+        """
+        since = self.history.find_since_run()
+        mine = () if redo_edited else BY_PERSON
+        keep = [(frame, z) for z, state in enumerate(self.states[frame]) if state in mine or (frame, z) in since]
         self.history.write_run({(frame, z): mask[z] for z in range(len(mask))}, keep)
         return len(mask) - len(keep)
 
@@ -223,6 +241,10 @@ class OpenStudy:
             beyond, model = place[1] in outside[place[0]], self.find_model(place)
             accepted.append(Accepted(*place, state, mask, before, beyond, model))
         return accepted
+
+    def shows_stored(self, place: Place) -> bool:
+        """Whether the mask of a slice is the one that the library is known to hold."""
+        return place in self.stored and self.stored[place].packed == pack(self.mask.data[place])
 
     def withdraw(self, place: Place) -> None:
         """The slice is no longer as the library has it: what it was before it was accepted."""

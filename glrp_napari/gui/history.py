@@ -9,7 +9,7 @@ replays by plain indexing, and a decision alone is an empty list.
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, takewhile
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,12 @@ class EditHistory:
     def find_drawn(self) -> set[Place]:
         """The slices on which a stroke is being drawn."""
         return {place for atom in self.layer._staged_history for place in find_places(atom)}
+
+    def find_since_run(self) -> set[Place]:
+        """The slices that the steps after the beginning of the run under way changed; all that were, outside a run."""
+        steps = zip(reversed(self.layer._undo_history), reversed(self._past), strict=False)
+        later = takewhile(lambda step: step[0] is not self._run, steps)
+        return {place for _item, step in later for place in step.slices}
 
     def find_replaced(self) -> dict[Place, NDArray[np.uint8]]:
         """The slices (Y, X) that the last run changed, as they were before it; none where all of them were empty."""

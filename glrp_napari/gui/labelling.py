@@ -5,7 +5,8 @@ from functools import partial
 
 from qtpy.QtCore import QObject, Signal
 
-from glrp_napari.gui.editing import OpenStudy, identify
+from glrp_napari.cine import Mask
+from glrp_napari.gui.editing import OpenStudy, describe_stored
 from glrp_napari.gui.history import Place
 from glrp_napari.gui.matching import Matching
 from glrp_napari.gui.workplace import Workplace
@@ -32,6 +33,7 @@ class Labelling(QObject):
         before = {where: study.states[where] for where in study.acceptable(whole_frame)}
         accepted = study.accept(list(before))
         made = {where: study.states[where] for where in before}
+        masks = {(one.frame, one.slice): one.mask for one in accepted}
         self.accepted.emit(study, accepted)
         folder, loaded, reader = place.now.session.labels, study.loaded, place.now.reader
         self._storing += 1
@@ -39,7 +41,7 @@ class Labelling(QObject):
 
         def finish(labels: tuple[Label, ...]) -> None:
             self._storing -= 1
-            self._on_accepted(study, labels, before, made)
+            self._on_accepted(study, labels, masks, before, made)
 
         def give_up(error: Exception) -> None:
             self._storing -= 1
@@ -62,9 +64,15 @@ class Labelling(QObject):
             place.writers.run(lambda: remove_label(folder, label), lambda _none: place.list_session(), place.tell)
 
     def _on_accepted(
-        self, study: OpenStudy, labels: tuple[Label, ...], before: Mapping[Place, int], made: Mapping[Place, int]
+        self,
+        study: OpenStudy,
+        labels: tuple[Label, ...],
+        masks: Mapping[Place, Mask],
+        before: Mapping[Place, int],
+        made: Mapping[Place, int],
     ) -> None:
-        stored = {(label.frame, label.slice): identify(label) for label in labels}
+        by_place = {(label.frame, label.slice): label for label in labels}
+        stored = {where: describe_stored(label, masks[where]) for where, label in by_place.items()}
         study.stored |= stored
         left = {where: state for where, state in before.items() if where not in stored}
         if left:

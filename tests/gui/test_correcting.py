@@ -87,6 +87,24 @@ def test_strokes_during_a_run_are_kept_and_undone_before_it(study: Window) -> No
     assert not study.study.states.any()
 
 
+def test_a_run_that_redoes_edited_slices_leaves_those_that_were_edited_since_it_began(study: Window) -> None:
+    run(study, 2, model="first")
+    history, mask, states = study.study.history, study.study.mask, study.study.states
+    mask.paint((1, 2, 10, 10), 1)
+    history.begin_run("second")
+    mask.paint((1, 1, 10, 10), 3)
+    mask.paint((1, 3, 10, 10), 3)
+    history.undo()
+    assert study.study.apply_frame(1, frame(1), True) == 4
+    history.end_run()
+    assert (mask.data[1, 1, 10, 10], mask.data[1, 1, 0, 0]) == (3, 2), "drawn on what the first model left"
+    assert (mask.data[1, 2:4] == 1).all(), "edited before the run, or undone"
+    assert states[1].tolist() == [SliceState.PREDICTED, SliceState.EDITED, *3 * [SliceState.PREDICTED]]
+    history.undo()
+    assert (mask.data[1, 1] == 2).all()
+    assert (states[1, 1], history.find_model((1, 1))) == (SliceState.PREDICTED, "first")
+
+
 def test_the_run_under_way_is_not_undone(study: Window) -> None:
     study.study.history.begin_run()
     study.study.apply_frame(0, frame(2), False)

@@ -13,7 +13,16 @@ import pytest
 from glrp_napari.cine import Cine, Source
 from glrp_napari.gui import asking, labelling
 from glrp_napari.known_studies import KnownStudy
-from glrp_napari.library import FORMAT, Protocol, accept_slice, claim_library, list_labels, load_protocol, save_protocol
+from glrp_napari.library import (
+    FORMAT,
+    Protocol,
+    accept_slice,
+    claim_library,
+    list_labels,
+    load_protocol,
+    save_protocol,
+    store,
+)
 from glrp_napari.library.label_files import find_file
 from glrp_napari.library.lock import HOLDER
 from glrp_napari.lint import LabelFinding
@@ -533,3 +542,70 @@ def test_undo_across_an_accept_says_that_the_label_stays(library: Window, cine: 
     assert "The stored label stays" in library.dock._notice_text.text()
     assert study.states[0, 2] == SliceState.EDITED
     assert len(list_labels(folder(library))) == 1
+
+
+def test_undo_to_a_mask_that_was_a_label_once_is_no_label_while_the_library_holds_another(
+    library: Window, cine: Cine
+) -> None:
+    study, do = library.open(cine), library.dock.correcting.do
+    accept(library)
+    first = study.mask.data[0, 2].copy()
+    for row in (20, 24):
+        study.mask.paint((0, 2, row, 9), 3)
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    last, (label,) = study.mask.data[0, 2].copy(), list_labels(folder(library))
+    do("undo")
+    library.dock.workplace.tell("")
+    do("undo")
+    assert np.array_equal(study.mask.data[0, 2], first)
+    assert study.states[0, 2] == SliceState.EDITED
+    assert "The stored label stays" in library.dock._notice_text.text()
+    library.dock.workplace.survey_library()
+    library.settle()
+    assert study.acceptable(whole_frame=False) == [(0, 2)]
+    for _ in range(2):
+        do("redo")
+    assert np.array_equal(study.mask.data[0, 2], last)
+    assert study.states[0, 2] == SliceState.CORRECTED, "this is what the library holds"
+    for _ in range(2):
+        do("undo")
+    library.press(Qt.Key.Key_K)
+    library.settle()
+    (again,) = list_labels(folder(library))
+    assert (again.mask_sha256 == label.mask_sha256, study.states[0, 2]) == (False, SliceState.CORRECTED)
+
+
+def test_a_label_that_could_not_be_read_once_is_told_of_and_shown_as_soon_as_it_can_be(
+    library: Window, cine: Cine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_slice(folder(library), cine, ring(), 0, 2, "corrected")
+    tellings: list[str] = []
+    library.dock.workplace.told.connect(tellings.append)
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as drive:
+        drive.setattr(store, "load_mask", fail)
+        study = library.open(cine)
+        library.dock.workplace.survey_library()
+        library.settle()
+    assert [text for text in tellings if "slice 3, frame 1" in text and "could not be read" in text] == tellings
+    assert len(tellings) == 1, "once, not at every survey"
+    assert study.states[0, 2] == SliceState.UNTOUCHED
+    library.dock.workplace.survey_library()
+    library.settle()
+    assert study.states[0, 2] == SliceState.CORRECTED
+    assert np.array_equal(study.mask.data[0, 2], ring())
+
+
+def test_a_slice_accepted_while_the_library_is_surveyed_stays_accepted(library: Window, cine: Cine) -> None:
+    study, place, seen = library.open(cine), library.dock.workplace, list[int]()
+    study.mask.paint((0, 2, 9, 9), 3)
+    library.go(0, 2)
+    place.survey_library()
+    library.dock.correcting.do("accept_slice")
+    place.changed.connect(lambda: seen.append(int(study.states[0, 2])))
+    library.settle()
+    assert set(seen) == {SliceState.CORRECTED}
