@@ -68,10 +68,11 @@ class CardiacDock(QWidget):
         self.watching = Watching(self.workplace)
         self.suggesting = Suggesting(self.workplace, self.labelling)
         self.effort = EffortKeeping(self.workplace, self.labelling)
-        self.files = StudyFiles(self.workplace, self.opening, self.drafting, self, remembers)
         self.windows = LearnWindows(self.workplace, self)
         self.leaving = Leaving(self.workplace, self.learning, napari_viewer.window._qt_window)
         self.library = LibraryCare(self.workplace, self)
+        transferring = self.library.transferring
+        self.files = StudyFiles(self.workplace, self.opening, self.drafting, transferring, self, remembers)
         if remembers:
             self.workplace.update(reader=default_reader())
             self.library.reader_typed.connect(remember_reader)

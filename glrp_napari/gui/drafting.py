@@ -30,6 +30,7 @@ class Drafting(QObject):
         super().__init__(workplace)
         self._workplace = workplace
         self._dirty = False
+        self._is_kept = False  # whether a draft or a closing of the open study lies in its folder
         self._reading = Reading()
         self._offered: Draft | None = None
         self._pause, self._every = QTimer(self), QTimer(self)
@@ -90,7 +91,7 @@ class Drafting(QObject):
 
     def _write(self, study: OpenStudy, closed: bool, after: Callable[[], None] = lambda: None) -> None:
         """Write a draft, or the study as it was closed; `after` comes then, on the thread that writes."""
-        self._dirty = False
+        self._dirty, self._is_kept = False, True
         draft = study.draft(datetime.now(UTC).isoformat(timespec="seconds"), closed)
         predicted, shape = study.history.list_predicted(BY_PERSON), draft.mask.shape[2:]
         models = {place: answer.model for place, answer in predicted.items()}
@@ -138,15 +139,16 @@ class Drafting(QObject):
         if study.loaded.closed is not None:
             study.resume(study.loaded.closed)
         self._dirty, self._reading = False, study.reading
+        self._is_kept = study.loaded.closed is not None
         study.mask.events.paint.connect(self.touch)
         self._offer(study.loaded.offered)
         if study.drafts.folder != self._workplace.now.session.drafts:  # changed while the study was being read
             self._on_session_changed()
 
     def _on_closing(self) -> None:
-        """Keep the study as it is."""
+        """Keep the study as it is; one whose work was all taken back too, lest what was kept of it comes back."""
         study = self._workplace.study
-        if study is not None and (study.states.any() or study.reading != Reading()):
+        if study is not None and (study.states.any() or study.reading != Reading() or self._is_kept):
             self._write(study, closed=True)
         if study is not None:
             self._release(study.drafts)
@@ -156,6 +158,7 @@ class Drafting(QObject):
         if (study := self._workplace.study) is not None:
             self._release(study.drafts)
             study.drafts = StudyDrafts(self._workplace.now.session.drafts, study.loaded.hash)
+            self._is_kept = False
             self._mark()
 
     def _release(self, drafts: StudyDrafts) -> None:

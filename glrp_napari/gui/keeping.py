@@ -23,18 +23,32 @@ class Keeping(QObject):
     def __init__(self, writers: Background, parent: QObject) -> None:
         super().__init__(parent)
         self._writers = writers
-        self._folder = Path()
+        self._folder, self._asked = Path(), 0
         self._claim: Claim | None = None
 
     def claim(self, folder: Path, take_over: bool = False) -> None:
         """Claim a library instead of the one held until now."""
-        self._folder = folder
+        self._folder, self._asked = folder, self._asked + 1
+        asked = self._asked
 
         def swap() -> None:
             self.close()
             self._claim = claim_library(folder, take_over)
 
-        self._writers.run(swap, lambda _none: self.changed.emit("", False), self._on_refused)
+        def answer(why: str, has_ended: bool) -> None:
+            if asked == self._asked:  # else another library was asked for meanwhile
+                self.changed.emit(why, has_ended)
+
+        def refuse(error: Exception) -> None:
+            held = isinstance(error, LibraryHeld)
+            why = str(error) if held else f"The label library {folder} cannot be written to: {error}"
+            answer(why, held and error.is_stale)
+
+        self._writers.run(swap, lambda _none: answer("", False), refuse)
+
+    def holds(self, folder: Path) -> bool:
+        """Whether this library may be written to; to be asked on the thread that writes, where no claim waits."""
+        return self._claim is not None and self._claim.folder == folder
 
     def take_over(self) -> None:
         """Claim the library from one who has ended."""
@@ -45,8 +59,3 @@ class Keeping(QObject):
         claim, self._claim = self._claim, None
         if claim is not None:
             claim.release()
-
-    def _on_refused(self, error: Exception) -> None:
-        held = isinstance(error, LibraryHeld)
-        reason = str(error) if held else f"The label library {self._folder} cannot be written to: {error}"
-        self.changed.emit(reason, held and error.is_stale)

@@ -140,11 +140,12 @@ class LibraryCare(Asking):
     def _on_opened(self, study: OpenStudy) -> None:
         """Write images again that are missing from the library and that the opened study has."""
         place, folder, loaded = self._workplace, self._workplace.now.session.labels, study.loaded
-        if place.now.read_only:
-            return
 
         def relink() -> int:
-            missing = [label for label in survey_labels(folder).missing if label.study == loaded.hash]
+            if not place.keeping.holds(folder):
+                return 0
+            survey = survey_labels(folder)
+            missing = [] if survey.is_newer else [label for label in survey.missing if label.study == loaded.hash]
             relink_images(folder, loaded.cine, missing)
             return len(missing)
 

@@ -11,6 +11,7 @@ from glrp_napari.gui.mask_files import MaskFiles
 from glrp_napari.gui.saving import Saving
 from glrp_napari.gui.study import StudySection
 from glrp_napari.gui.study_opening import StudyOpening
+from glrp_napari.gui.transferring import Transferring
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.session import remember_session
 from glrp_napari.writing.folders import check_folder
@@ -20,10 +21,17 @@ class StudyFiles(QObject):
     """Asks where, and has it done; `remembers` keeps a session folder that was chosen for the next time."""
 
     def __init__(
-        self, workplace: Workplace, opening: StudyOpening, drafting: Drafting, window: QWidget, remembers: bool
+        self,
+        workplace: Workplace,
+        opening: StudyOpening,
+        drafting: Drafting,
+        transferring: Transferring,
+        window: QWidget,
+        remembers: bool,
     ) -> None:
         super().__init__(window)
         self._workplace, self._opening, self._drafting = workplace, opening, drafting
+        self._transferring = transferring
         self._window, self._remembers = window, remembers
         self.masks = MaskFiles(workplace, window)
         self.saving = Saving(workplace)
@@ -53,10 +61,15 @@ class StudyFiles(QObject):
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` if files can be kept there, else say why not."""
         place = self._workplace
-        if place.now.job:
-            place.tell("Wait until the work under way is done, or cancel it, before changing the folder.")
-        else:
+        if self._may_change():
             place.readers.run(lambda: check_folder(folder), lambda _none: self._take_session(folder), place.tell)
+
+    def _may_change(self) -> bool:
+        """Whether nothing works with the session folder; an import would go on in a library that is let go."""
+        is_free = not self._workplace.now.job and not self._transferring.steps.is_running
+        if not is_free:
+            self._workplace.tell("Wait until the work under way is done, or cancel it, before changing the folder.")
+        return is_free
 
     def _on_load_mask(self) -> None:
         for path in asking.ask_files(self._window, "Load a mask, or several of single frames", asking.MASKS):
@@ -86,6 +99,8 @@ class StudyFiles(QObject):
             self.change_session(path)
 
     def _take_session(self, folder: Path) -> None:
+        if not self._may_change():  # begun while the folder was checked
+            return
         self._workplace.change_session(folder)
         if self._remembers:
             remember_session(self._workplace.now.session)

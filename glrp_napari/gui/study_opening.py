@@ -9,6 +9,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
 from glrp_napari.cine import Cine
+from glrp_napari.decisions import Reading
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.layers import CINE_KEY, image_options, read_layer
 from glrp_napari.gui.loading import Loaded, load_study, prepare_study
@@ -71,7 +72,10 @@ class StudyOpening(QObject):
     def _keep_work(self, loaded: Loaded) -> Loaded:
         """The study that is open, opened once more, is as it is now: the draft on disk is older."""
         before = self._workplace.study
-        if before is None or before.loaded.hash != loaded.hash or not before.states.any():
+        if before is None or before.loaded.hash != loaded.hash:
+            return loaded
+        was_closed = before.loaded.closed is not None  # then it may be empty because all of it was taken back
+        if not (before.states.any() or before.reading != Reading() or was_closed):
             return loaded
         answers = before.list_answers()
         models = {place: before.history.find_model(place) for place in answers}

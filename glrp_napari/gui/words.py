@@ -38,6 +38,7 @@ MAP_NAMES: Mapping[SliceState, str] = {
 
 
 NEWER = "A later version of this program wrote to this label library. Here it is open for reading only."
+CLAIMING = "The label library is still being opened. Until it is, nothing can be written to it."
 
 
 def describe_slice(study: StudyShown) -> str:

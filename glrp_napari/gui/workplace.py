@@ -18,7 +18,7 @@ from glrp_napari.gui.keeping import Keeping
 from glrp_napari.gui.layers import show_layers
 from glrp_napari.gui.scratch import Scratch, sweep_scratch
 from glrp_napari.gui.snapshot import Snapshot
-from glrp_napari.gui.words import NEWER
+from glrp_napari.gui.words import CLAIMING, NEWER
 from glrp_napari.library import Survey, survey_labels
 from glrp_napari.models import Model, list_models
 from glrp_napari.session import SegmentOptions, Session
@@ -47,7 +47,7 @@ class Workplace(QObject):
         self.writers = Background(self, threads=1)
         self.keeping = Keeping(self.writers, self)
         self.jobs = Jobs(command, self)
-        self.now = Snapshot(session=session)
+        self.now = Snapshot(session=session, read_only=CLAIMING)
         self._closed = False
         self.keeping.changed.connect(lambda why, ended: self.update(read_only=why, can_take_over=ended))
         self._enter_session()
@@ -94,6 +94,7 @@ class Workplace(QObject):
     def change_session(self, folder: Path) -> None:
         """Keep labels, models and drafts in `folder` from now on."""
         fresh = {"model": "", "candidate": "", "replaced": "", "comparison": None, "outcome": "", "new_labels": 0}
+        fresh |= {"read_only": CLAIMING, "can_take_over": False}  # until the claim is answered
         self.update(session=Session(folder), options=SegmentOptions(), **fresh)
         self._scratches.append(Scratch(self.now.session.scratch))
         self._enter_session()

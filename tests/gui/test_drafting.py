@@ -205,3 +205,35 @@ def test_after_a_mask_is_saved_a_crash_brings_back_that_mask_and_no_earlier_clos
     found = StudyDrafts(drafts(window), window.study.loaded.hash).load_closed(cine)
     assert found is not None
     assert found.mask[0, 2, 9, 8] == 2
+
+
+@pytest.mark.parametrize("kept_as", ["draft", "closing"])
+def test_work_that_was_all_taken_back_before_closing_is_neither_offered_nor_there_again(
+    shared_window: Window, cine: Cine, kept_as: str
+) -> None:
+    window = shared_window
+    window.open(cine)
+    paint(window, 3, 9)
+    save_draft_now(window)
+    if kept_as == "closing":
+        window.dock.workplace.close_study()
+        window.settle()
+        window.open(cine)
+        assert window.study.mask.data.any()
+    window.dock.correcting.do("undo")
+    window.dock.workplace.close_study()
+    window.settle()
+    window.open(cine)
+    assert not window.dock.study.draft.isVisibleTo(window.dock)
+    assert not window.study.mask.data.any()
+    window.dock.workplace.close_study()
+    window.settle()
+
+
+def test_a_study_that_was_only_looked_at_leaves_nothing(shared_window: Window, cine: Cine) -> None:
+    window = shared_window
+    window.open(cine)
+    study = window.study.loaded.hash
+    window.dock.workplace.close_study()
+    window.settle()
+    assert not list(drafts(window).glob(f"{study[:12]}*"))

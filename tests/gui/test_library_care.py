@@ -294,6 +294,30 @@ def test_a_cancelled_import_keeps_what_it_took(
     assert len(library.dock.workplace.now.labels) in (3, 4)
 
 
+@pytest.mark.parametrize("begun", ["before", "while the folder is checked"])
+def test_fault_21_the_folder_is_not_changed_during_an_import_which_holds_its_library(
+    library: Window, cine: Cine, tmp_path: Path, begun: str
+) -> None:
+    for z in range(5):
+        accept_slice(tmp_path / "source", cine, ring(), 0, z, "accepted")
+    before, dock = folder(library), library.dock
+    steps = [
+        lambda: dock.library.transferring.import_folder(tmp_path / "source"),
+        lambda: dock.files.change_session(tmp_path / "other"),
+    ]
+    for step in steps if begun == "before" else reversed(steps):
+        step()
+    told: list[str] = []
+    dock.workplace.told.connect(told.append)
+    library.settle()
+    assert folder(library) == before
+    assert len(list_labels(before)) == 5
+    assert "Imported 5 labels." in told
+    dock.files.change_session(tmp_path / "other")
+    library.settle()
+    assert folder(library) != before
+
+
 def test_odd_labels_are_listed_before_training_and_a_click_shows_one(library: Window, cine: Cine) -> None:
     learn = library.dock.learn
     accept_slice(folder(library), cine, ring(), 3, 1, "corrected")

@@ -206,6 +206,33 @@ def test_fault_26_removing_the_mask_layer_closes_the_study_and_keeps_the_work(sh
     window.settle()
 
 
+def test_the_open_study_opened_again_keeps_what_was_typed_before_anything_is_segmented(shared_window: Window) -> None:
+    window = shared_window
+    study = window.open(make_cine(name="typed"))
+    window.dock.measuring.decide(height_cm=180.0)
+    window.settle()
+    again = window.open_layer(study.image)
+    assert again is not study
+    assert again.reading.height_cm == 180
+    window.dock.workplace.close_study()
+    window.settle()
+
+
+def test_the_open_study_opened_again_does_not_bring_back_what_was_taken_back(shared_window: Window) -> None:
+    window, cine = shared_window, make_cine(name="taken back")
+    window.open(cine)
+    window.study.mask.paint((0, 2, 9, 9), 3)
+    window.dock.workplace.close_study()
+    window.settle()
+    study = window.open(cine)
+    window.dock.correcting.do("undo")
+    again = window.open_layer(study.image)
+    assert again is not study
+    assert not again.mask.data.any()
+    window.dock.workplace.close_study()
+    window.settle()
+
+
 def test_masks_are_saved_and_loaded_with_their_order(shared_window: Window, tmp_path: Path) -> None:
     window, cine = shared_window, make_cine(name="masks")
     window.open(cine)
