@@ -6,10 +6,8 @@ A network learns such a rule only from many slices; where the labels show it, th
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
 
 from glrp_napari.cine import Mask, Structure
 from glrp_napari.models import Cavity
@@ -36,18 +34,4 @@ def move_muscle(image: NDArray[np.float32], mask: Mask, cavities: Iterable[Cavit
     result = mask.copy()
     for cavity in cavities:
         result[find_muscle(image, mask, cavity)] = GOES_TO[cavity]
-    return result
-
-
-def move_muscle_probability(probabilities: Tensor, images: Tensor, cavities: Iterable[Cavity]) -> Tensor:
-    """Class probabilities (N, C, S, S) of slices (N, S, S) in which the muscle of these cavities has changed places
-    with what it goes to.
-    """
-    result = probabilities.clone()
-    masks = probabilities.argmax(1).to(torch.uint8).numpy()
-    for cavity in cavities:
-        pair = [int(Structure[cavity]), GOES_TO[cavity]]
-        for row, (image, mask) in enumerate(zip(images.float().numpy(), masks, strict=True)):
-            where = torch.from_numpy(find_muscle(image, mask, cavity))
-            result[row, pair] = torch.where(where, result[row, pair[::-1]], result[row, pair])
     return result

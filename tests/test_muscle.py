@@ -8,8 +8,9 @@ import torch
 
 from glrp_napari.cine import Structure
 from glrp_napari.device import Placement
+from glrp_napari.fusion import move_muscle_probability
 from glrp_napari.models import Cavity, Model
-from glrp_napari.muscle import find_muscle, move_muscle, move_muscle_probability
+from glrp_napari.muscle import find_muscle, move_muscle
 from glrp_napari.phantom import make_phantom
 from glrp_napari.preprocess import normalise_frame
 from glrp_napari.progress import collect

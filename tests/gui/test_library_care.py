@@ -286,9 +286,10 @@ def test_a_cancelled_import_keeps_what_it_took(
         for t in range(4):
             accept_slice(tmp_path / "source", cine, ring(), t, z, "accepted")
     bar, steps = library.dock.learn.library, library.dock.library.transferring.steps
-    steps.advanced.connect(lambda _text, done, *_rest: done == 3 and library.click(bar.progress.button))
+    cancel = steps.advanced.connect(lambda _text, done, *_rest: done == 3 and library.click(bar.progress.button))
     library.dock.library.transferring.import_folder(tmp_path / "source")
     library.settle()
+    steps.advanced.disconnect(cancel)  # the window is that of the next test too
     assert len(list_labels(folder(library))) in (3, 4)
     assert not steps.is_running
     assert len(library.dock.workplace.now.labels) in (3, 4)
