@@ -76,7 +76,7 @@ class ComparisonWindow(QDialog):
     def _lay_out(self, comparison: Comparison) -> None:
         column = QVBoxLayout(self)
         column.addWidget(self.sentence)
-        column.addWidget(self.table)
+        column.addWidget(self.table, 1)
         if any(patient.candidate_heart for patient in comparison.patients):
             column.addWidget(make_label(SOURCE, "quiet"))
         if self._changes:
