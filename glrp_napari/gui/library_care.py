@@ -132,7 +132,7 @@ class LibraryCare(Asking):
 
     def _adopt(self, folder: Path, protocol: Protocol, stems: Collection[str] | None) -> None:
         place = self._workplace
-        if place.may_write():
+        if place.now.session.labels == folder and place.may_write():  # another may be open by the time of the answer
             place.writers.run(
                 lambda: adopt_protocol(folder, protocol, stems), lambda _number: place.list_session(), place.tell
             )

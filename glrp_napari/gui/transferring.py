@@ -102,7 +102,8 @@ class Transferring(Asking):
 
     def _take(self, looked: Looked, meaning: dict[int, int]) -> None:
         pairs = [pair if found.are_ours else replace(pair, label_map=meaning) for pair, found in looked]
-        self._run("Importing masks", import_pairs(pairs, self._folder), self._on_masks_imported)
+        if self._may_begin():  # the dialog may have stood open while another window took the library
+            self._run("Importing masks", import_pairs(pairs, self._folder), self._on_masks_imported)
 
     def _on_masks_imported(self, done: Import) -> None:
         self._on_imported(done)

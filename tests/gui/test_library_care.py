@@ -279,6 +279,20 @@ def test_imported_masks_take_the_conventions_only_where_the_reader_says_so(
     assert [(label.protocol, label.who) for label in taken] == [(Protocol(papillaries="wall"), "")] * 2
 
 
+def test_an_answer_about_conventions_changes_no_library_that_was_left_meanwhile(
+    library: Window, cine: Cine, tmp_path: Path
+) -> None:
+    care, left = library.dock.library, folder(library)
+    label = accept_slice(left, cine, ring(), 0, 2, "corrected")
+    care._ask_adoption(left, Protocol(papillaries="wall"), 1)
+    library.dock.files.change_session(tmp_path / "other")
+    library.settle()
+    assert folder(library) != left
+    library.click(care.dialog.button(QMessageBox.StandardButton.Yes))
+    library.settle()
+    assert list_labels(left) == (label,)
+
+
 def test_a_cancelled_import_keeps_what_it_took(
     library: Window, cine: Cine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
