@@ -1,18 +1,13 @@
-"""Several answers made one: those of several networks (paper eq. 8), those of neighbouring slices, and a network's with
-what is as dark as muscle.
+"""Several answers made one: those of several networks (paper eq. 8), and those of neighbouring slices.
 
-Knows no networks.
+Knows neither networks nor images.
 """
-
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from glrp_napari.cine import Structure
-from glrp_napari.models import Cavity, Fusion
-from glrp_napari.muscle import GOES_TO, find_muscle
+from glrp_napari.models import Fusion
 
 NEIGHBOUR_WEIGHT = 0.07
 """Of each of the two neighbouring slices. Chosen on ACDC's `val`: a 2-D network sees slices one by one."""
@@ -40,17 +35,3 @@ def couple_slices(probabilities: Tensor, weight: float = NEIGHBOUR_WEIGHT) -> Te
     logs = probabilities.clamp_min(LEAST_PROBABILITY).log()
     above, below = torch.cat([logs[1:], logs[-1:]]), torch.cat([logs[:1], logs[:-1]])
     return ((1 - 2 * weight) * logs + weight * (above + below)).softmax(1)
-
-
-def move_muscle_probability(probabilities: Tensor, images: Tensor, cavities: Iterable[Cavity]) -> Tensor:
-    """Class probabilities (N, C, S, S) of slices (N, S, S) in which the muscle of these cavities has changed places
-    with what it goes to.
-    """
-    result = probabilities.clone()
-    masks = probabilities.argmax(1).to(torch.uint8).numpy()
-    for cavity in cavities:
-        pair = [int(Structure[cavity]), GOES_TO[cavity]]
-        for row, (image, mask) in enumerate(zip(images.float().numpy(), masks, strict=True)):
-            where = torch.from_numpy(find_muscle(image, mask, cavity))
-            result[row, pair] = torch.where(where, result[row, pair[::-1]], result[row, pair])
-    return result

@@ -129,9 +129,14 @@ def _name_structure(name: str) -> str:
     return word if word.isupper() else word.lower()
 
 
+def describe_dice(before: float, now: float, model: str) -> str:
+    """`0.864 before, 0.880 now`; where "before" would leave a doubt, the model before is named."""
+    return f"{before:.{DIGITS}f} {f'with {model}' if model else 'before'}, {now:.{DIGITS}f} now"
+
+
 def _describe_figures(comparison: Comparison) -> str:
-    before = f"with {comparison.in_use}" if comparison.is_second_round else "before"
-    return f"Dice {comparison.base:.{DIGITS}f} {before}, {comparison.candidate:.{DIGITS}f} now"
+    model = comparison.in_use if comparison.is_second_round else ""
+    return f"Dice {describe_dice(comparison.base, comparison.candidate, model)}"
 
 
 def _describe_want(comparison: Comparison) -> str:
@@ -149,10 +154,9 @@ def _describe_want(comparison: Comparison) -> str:
 
 
 def _describe_anchor(comparison: Comparison, anchor: Anchor) -> str:
-    second = comparison.is_second_round
-    before = f"with {comparison.started_from}" if second else "before"
-    hearts = f"; on test hearts {anchor.base_phantoms:.{DIGITS}f} {before}, {anchor.candidate_phantoms:.{DIGITS}f} now"
-    base = "the model it started from" if second else "the model before"
+    model = comparison.started_from if comparison.is_second_round else ""
+    hearts = f"; on test hearts {describe_dice(anchor.base_phantoms, anchor.candidate_phantoms, model)}"
+    base = "the model it started from" if model else "the model before"
     if anchor.agreement is not None:
         return f"{hearts}; agreement with {base} {anchor.agreement:.3f}."
     return f"{hearts}. Agreement with {base} could not be checked: {explain_no_agreement(anchor)}."

@@ -35,3 +35,18 @@ def move_muscle(image: NDArray[np.float32], mask: Mask, cavities: Iterable[Cavit
     for cavity in cavities:
         result[find_muscle(image, mask, cavity)] = GOES_TO[cavity]
     return result
+
+
+def move_muscle_probability(
+    probabilities: NDArray[np.float32], images: NDArray[np.float32], cavities: Iterable[Cavity]
+) -> NDArray[np.float32]:
+    """Class probabilities (N, C, Y, X) of slices (N, Y, X) in which the muscle of these cavities has changed places
+    with what it goes to.
+    """
+    result, masks = probabilities.copy(), probabilities.argmax(1).astype(np.uint8)
+    for cavity in cavities:
+        pair = [int(Structure[cavity]), GOES_TO[cavity]]
+        for answer, image, mask in zip(result, images, masks, strict=True):
+            where = find_muscle(image, mask, cavity)
+            answer[pair] = np.where(where, answer[pair[::-1]], answer[pair])
+    return result

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from glrp_napari.cine import Geometry, Mask
 from glrp_napari.device import Placement, is_out_of_memory, step_down
-from glrp_napari.fusion import couple_slices, fuse_probabilities, move_muscle_probability
+from glrp_napari.fusion import couple_slices, fuse_probabilities
 from glrp_napari.measure import find_phases
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Cavity, Fusion, Model, Preprocessing
+from glrp_napari.muscle import move_muscle_probability
 from glrp_napari.preprocess import Grid, estimate_bias_field, from_grid, make_grid, normalise_frame, to_grid
 from glrp_napari.refine import CrfSettings, clean_mask, refine_probabilities
 from glrp_napari.unet import STRIDE, UNet, fuse_for_inference
@@ -95,7 +96,8 @@ class Segmenter:
             views.append(view.float().cpu())
         probabilities = torch.cat(parts)
         if self.muscle:
-            probabilities = move_muscle_probability(probabilities, slices, self.muscle)
+            moved = move_muscle_probability(probabilities.numpy(), slices.float().numpy(), self.muscle)
+            probabilities = torch.from_numpy(moved)
         return probabilities, torch.cat(views)
 
 

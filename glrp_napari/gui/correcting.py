@@ -12,10 +12,10 @@ from qtpy.QtWidgets import QShortcut, QWidget
 
 from glrp_napari.cine import Structure
 from glrp_napari.gui import tools
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.drafting import Drafting
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.following import Following
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.measure_words import describe_changed
 from glrp_napari.gui.pushing import Pushing

@@ -13,7 +13,8 @@ from glrp_napari.autosave import Draft
 from glrp_napari.cine import Cine, Mask, describe, with_heart_rate
 from glrp_napari.comparison import PhaseSlices, SettledPhases
 from glrp_napari.decisions import Reading, list_outside
-from glrp_napari.gui.history import EditHistory, Place
+from glrp_napari.gui.atoms import Place
+from glrp_napari.gui.history import EditHistory
 from glrp_napari.gui.layers import make_mask_layer, make_uncertainty_layer
 from glrp_napari.gui.loading import Loaded
 from glrp_napari.gui.snapshot import StudyShown

@@ -9,9 +9,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from glrp_napari.effort import ActiveTime, Effort, append_effort, read_efforts, sum_by_model
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import OpenStudy
 from glrp_napari.gui.effort_window import EffortWindow
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Accepted

@@ -16,8 +16,8 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from glrp_napari.cine import Mask
 from glrp_napari.drawing.palette import COLOURS
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import EditError, OpenStudy
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.layers import find_grid
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.propagate import apply_edit, carry_edit, find_edit, spread_edits

@@ -2,14 +2,13 @@
 
 napari's Labels layer keeps the history of strokes; all else is put into that same history, so that there is one Ctrl+Z.
 The slices' states, and what a model last answered for a slice, go back with the voxels. The only module that touches
-the layer's private history. Its items are lists of atoms; an atom `((t, z), before, after)` with whole slices (Y, X)
-replays by plain indexing, and a decision alone is an empty list.
+the layer's private history. Its items are lists of atoms (see `atoms`), and a decision alone is an empty list.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product, takewhile
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,9 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from glrp_napari.decisions import Reading
+from glrp_napari.gui.atoms import Place, find_places, take_back
 from glrp_napari.slice_states import SliceState
 from glrp_napari.undo_steps import KEPT_STEPS, KeptStep, SliceBefore, pack, unpack
-
-Place = tuple[int, int]
-"""A slice of a frame: (t, z)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class EditHistory:
         data, kept = self.layer.data.copy(), list[KeptStep]()
         for item, step in list(zip(items, self._past, strict=True))[: -KEPT_STEPS - 1 : -1]:
             for atom in reversed(item):
-                _take_back(data, atom)
+                take_back(data, atom)
             before = tuple(
                 SliceBefore(
                     frame=t,
@@ -279,25 +276,3 @@ class EditHistory:
 
 def _find_standing(one: SliceBefore) -> Standing:
     return int(one.state), None if one.predicted is None else Answer(one.predicted, one.model)
-
-
-def _take_back(data: NDArray[np.uint8], atom: Any) -> None:
-    """Undo one atom of napari's history in a mask (T, Z, Y, X)."""
-    if not hasattr(atom, "slice_key"):
-        where, before, _after = atom
-        data[where] = before
-    elif atom.mask is None:
-        data[atom.slice_key] = atom.old_values
-    else:
-        data[atom.slice_key][atom.mask] = atom.old_values
-
-
-def find_places(atom: Any) -> Iterator[Place]:
-    """The slices (t, z) that one atom of napari's history changes."""
-    key = atom.slice_key if hasattr(atom, "slice_key") else atom[0]
-    frame, level = key[:2]
-    if isinstance(frame, slice):
-        yield from product(range(frame.start, frame.stop), range(level.start, level.stop))
-    else:
-        frames, levels = np.broadcast_arrays(np.atleast_1d(frame), np.atleast_1d(level))
-        yield from {(int(t), int(z)) for t, z in zip(frames, levels, strict=True)}

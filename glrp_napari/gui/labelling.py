@@ -6,8 +6,8 @@ from functools import partial
 from qtpy.QtCore import QObject, Signal
 
 from glrp_napari.cine import Mask
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import OpenStudy, describe_stored
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.matching import Matching
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label, accept_slices, load_protocol, remove_label

@@ -8,8 +8,8 @@ from qtpy.QtWidgets import QWidget
 
 from glrp_napari.cine import Mask
 from glrp_napari.gui.asking import Asking
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import OpenStudy
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.label_dialog import LabelDialog
 from glrp_napari.gui.label_meaning import FoundLabels, find_labels
 from glrp_napari.gui.loading import load_mask

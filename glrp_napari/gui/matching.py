@@ -11,8 +11,8 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from glrp_napari.cine import Mask
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import OpenStudy, describe_stored, identify
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.library import Label, Survey, load_masks
 from glrp_napari.slice_states import STORED, SliceState

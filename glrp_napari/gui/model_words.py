@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from glrp_napari.cine import count
 from glrp_napari.comparison import Anchor, Comparison
-from glrp_napari.gate import DIGITS, describe_held_out
+from glrp_napari.gate import DIGITS, describe_dice, describe_held_out
 from glrp_napari.known_studies import NONE_KNOWN, KnownStudies
 from glrp_napari.library import Protocol
 from glrp_napari.library.protocol import describe_protocol
@@ -76,7 +76,7 @@ def describe_comparison(comparison: Comparison) -> str:
     lines = []
     if comparison.patients:
         model = comparison.in_use if comparison.is_second_round else ""
-        figures = _describe_change(comparison.base, comparison.candidate, model)
+        figures = describe_dice(comparison.base, comparison.candidate, model)
         lines.append(f"Dice on {describe_held_out(comparison)}: {figures}")
     if comparison.anchor is not None:
         lines += _describe_anchor(comparison.anchor, comparison)
@@ -84,15 +84,10 @@ def describe_comparison(comparison: Comparison) -> str:
 
 
 def _describe_anchor(anchor: Anchor, comparison: Comparison) -> list[str]:
-    second, base = comparison.is_second_round, comparison.started_from
-    change = _describe_change(anchor.base_phantoms, anchor.candidate_phantoms, base if second else "")
-    hearts, model = f"Dice on test hearts: {change}", base if second else "the model before"
+    base = comparison.started_from if comparison.is_second_round else ""
+    hearts = f"Dice on test hearts: {describe_dice(anchor.base_phantoms, anchor.candidate_phantoms, base)}"
+    agreement = f"Agreement with {base or 'the model before'}"
     if anchor.agreement is None:
-        return [hearts, f"Agreement with {model}, where that was sure: not measured"]
+        return [hearts, f"{agreement}, where that was sure: not measured"]
     slices = count(anchor.slices, "unlabelled slice")
-    return [hearts, f"Agreement with {model} on {slices}, where that was sure: {anchor.agreement:.3f}"]
-
-
-def _describe_change(before: float, now: float, model: str) -> str:
-    """What a model, by default the one before, had, and what the new one has."""
-    return f"{before:.3f} {f'with {model}' if model else 'before'}, {now:.3f} now"
+    return [hearts, f"{agreement} on {slices}, where that was sure: {anchor.agreement:.3f}"]

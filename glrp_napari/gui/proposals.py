@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from glrp_napari.cine import count
-from glrp_napari.gui.history import Place
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.pieces import ProgressRow, make_button, make_label, make_row, set_primary
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from qtpy.QtCore import QObject
 
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import OpenStudy
-from glrp_napari.gui.history import Place
 from glrp_napari.gui.labelling import Labelling
 from glrp_napari.gui.workplace import Workplace
 from glrp_napari.messages import SegmentDone

@@ -2,8 +2,8 @@
 
 from glrp_napari import contours
 from glrp_napari.cine import Structure
+from glrp_napari.gui.atoms import Place
 from glrp_napari.gui.editing import BY_PERSON, EditError, OpenStudy
-from glrp_napari.gui.history import Place
 from glrp_napari.masks import interpolate_slices
 from glrp_napari.slice_states import SliceState
 

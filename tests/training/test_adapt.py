@@ -283,19 +283,25 @@ def test_cancelled_what_there_is_so_far_is_kept(when: str, library: Path, tiny_m
     assert not (tmp_path / "unfinished").exists()
 
 
-def test_cancelled_the_best_that_was_seen_on_patients_kept_apart_is_kept(
-    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def watch_ten_patients(library: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A label of each; a look at who is kept apart is best the second time. Returns the steps of the looks so far."""
     for seed in range(10):
         cine, mask = make_square_cine(seed, slices=1)
-        accept_slice(tmp_path / "labels", cine, mask[0, 0], 0, 0, "corrected")
+        accept_slice(library, cine, mask[0, 0], 0, 0, "corrected")
     looks: list[int] = []
 
     def look(_self: object, _network: object, step: int) -> Iterator[Validated]:
         looks.append(step)
-        yield Validated(step=step, dice={"mean": {2: 0.9}.get(len(looks), 0.5)})
+        yield Validated(step=step, dice={"mean": 0.9 if len(looks) == 2 else 0.5})
 
     monkeypatch.setattr(trial.Watch, "look", look)
+    return looks
+
+
+def test_cancelled_the_best_that_was_seen_on_patients_kept_apart_is_kept(
+    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = watch_ten_patients(tmp_path / "labels", monkeypatch)
     events = adapt(tmp_path / "labels", tiny_model, tmp_path, "mine", CPU)
     for event in events:
         if isinstance(event, Validated) and len(looks) == 4:
@@ -729,16 +735,7 @@ def test_hearts_of_a_study_that_is_not_open_are_measured_by_the_library_s_phases
 def test_fault_7_cancelled_after_a_crash_the_best_that_was_seen_before_it_is_kept(
     tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for seed in range(10):
-        cine, mask = make_square_cine(seed, slices=1)
-        accept_slice(tmp_path / "labels", cine, mask[0, 0], 0, 0, "corrected")
-    looks: list[int] = []
-
-    def look(_self: object, _network: object, step: int) -> Iterator[Validated]:
-        looks.append(step)
-        yield Validated(step=step, dice={"mean": 0.9 if len(looks) == 2 else 0.5})
-
-    monkeypatch.setattr(trial.Watch, "look", look)
+    looks = watch_ten_patients(tmp_path / "labels", monkeypatch)
     events = adapt(tmp_path / "labels", tiny_model, tmp_path, "mine", CPU)
     assert any(isinstance(event, Validated) and len(looks) == 3 for event in events)
     events.close()
