@@ -10,7 +10,7 @@ from rich.console import Console
 from glrp_napari.cine import Cine, Mask, hash_study
 from glrp_napari.decisions import Reading
 from glrp_napari.export import export_numbers, export_report, export_seg
-from glrp_napari.measure import Phases
+from glrp_napari.measure import UNDEFINED, Function, Phases
 from glrp_napari.norms import Sex
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import parse_label_map, read_mask
@@ -60,7 +60,9 @@ def measure(
         save_seg(out, found, cine, labels)
     if report:
         save_report(out, found, cine, labels, patient)
-    console.print(str(found.function), soft_wrap=True)
+    for line in found.function.describe_volumes():
+        console.print(line, soft_wrap=True)
+    print_phases(found.function)
     print_body(found)
     for sentence in found.measurements.missing:
         console.print(f"[yellow]{sentence}", soft_wrap=True)
@@ -72,6 +74,14 @@ def decide(earlier: Reading, phases: Phases, typed: Mapping[str, object]) -> Rea
     settled = Phases(*(old if new is None else new for old, new in zip(earlier.phases, phases, strict=True)))
     given = {name: value for name, value in typed.items() if value is not None}
     return Reading(**(dict(earlier) | {"phases": settled} | given))
+
+
+def print_phases(function: Function) -> None:
+    """Say which frames ED and ES are, counted as the options and the files do."""
+    if function.ed is None or function.es is None:
+        console.print(f"[yellow]{UNDEFINED}", soft_wrap=True)
+    else:
+        console.print(f"ED is frame {function.ed}, ES frame {function.es} (the first frame is 0)", soft_wrap=True)
 
 
 def print_body(report: StudyReport) -> None:

@@ -46,20 +46,19 @@ def fit_curve(
     volumes_ml: Sequence[float | None],
     frame_ms: Sequence[float],
     rr_ms: float | None = None,
-    harmonics: int = HARMONICS,
 ) -> VolumeCurve:
     """The curve of one ventricle from its volume in each frame, e.g. `Function.volumes_ml["LV"]`.
 
     Smoothing is a least-squares Fourier series with the period `rr_ms` (None: mean frame interval times the number of
-    frames, as `Cine.rr_ms`), so frames may be missing or unevenly spaced. `harmonics` is lowered to a third of the
-    measured frames where they are few, so that noise is smoothed and never followed. Raises ValueError for fewer than
-    `MIN_FRAMES` volumes, times that do not rise, or times that exceed the cycle.
+    frames, as `Cine.rr_ms`), so frames may be missing or unevenly spaced. There are `HARMONICS` of it, or a third of
+    the measured frames where they are few, so that noise is smoothed and never followed. Raises ValueError for fewer
+    than `MIN_FRAMES` volumes, times that do not rise, or times that exceed the cycle.
     """
     times, volumes = _pick_measured(volumes_ml, frame_ms)
     period = _measure_period(frame_ms) if rr_ms is None else rr_ms
     if period <= frame_ms[-1] - frame_ms[0]:
         raise ValueError(f"the heart cycle lasts {period} ms: expected more than the frames' {frame_ms[-1]} ms")
-    order = min(harmonics, len(times) // 3)
+    order = min(HARMONICS, len(times) // 3)
     coefficients, *_ = np.linalg.lstsq(_make_terms(times, period, order), volumes, rcond=None)
     covered = min(period, _measure_period(frame_ms))
     dense = frame_ms[0] + np.arange(_SAMPLES) * covered / _SAMPLES

@@ -1,11 +1,8 @@
 """Where networks run: choosing the device, the number format that pays on it, and stepping down when memory ends."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
-
-DeviceName = Literal["auto", "cuda", "mps", "cpu"]
 
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 

@@ -48,7 +48,7 @@ def _find_reason(comparison: Comparison) -> Reason:
         return "unchecked"
     if not comparison.patients or anchor is None:
         return "unproven"
-    if _subtract(comparison.candidate, comparison.base) < MIN_GAIN:
+    if subtract(comparison.candidate, comparison.base) < MIN_GAIN:
         return "not better"
     if list_losses(comparison):
         return "one structure worse"
@@ -63,17 +63,17 @@ def list_losses(comparison: Comparison) -> dict[str, float]:
     """The structures that lost more Dice than `MAX_LOSS`, and how much, every patient counting the same."""
     before = mean_by_structure([patient.base.dice for patient in comparison.patients])
     after = mean_by_structure([patient.candidate.dice for patient in comparison.patients])
-    losses = {name: _subtract(dice, after.get(name, 0.0)) for name, dice in before.items()}
+    losses = {name: subtract(dice, after.get(name, 0.0)) for name, dice in before.items()}
     return {name: loss for name, loss in losses.items() if loss > MAX_LOSS}
 
 
-def _subtract(one: float, other: float) -> float:
+def subtract(one: float, other: float) -> float:
     """The difference of two values as they are printed."""
     return round(round(one, DIGITS) - round(other, DIGITS), DIGITS)
 
 
 def _measure_drop(anchor: Anchor) -> float:
-    return _subtract(anchor.base_phantoms, anchor.candidate_phantoms)
+    return subtract(anchor.base_phantoms, anchor.candidate_phantoms)
 
 
 def _explain(comparison: Comparison, reason: Reason) -> str:

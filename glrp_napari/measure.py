@@ -33,6 +33,7 @@ class Phases(NamedTuple):
 
 
 UNCHOSEN = Phases(None, None)
+UNDEFINED = "ED and ES are not defined: fewer than two segmented frames hold an LV"
 
 
 class Ventricle(BaseModel):
@@ -75,14 +76,17 @@ class Function(BaseModel):
     def __str__(self) -> str:
         """One line; frames count from 1: `LV EDV 142 ml, ESV 61 ml, EF 57 %, mass 104 g · ED frame 1, ES frame 11`."""
         if self.ed is None or self.es is None:
-            return "ED and ES are not defined: fewer than two segmented frames hold an LV"
+            return UNDEFINED
+        return " · ".join([*self.describe_volumes(), f"ED frame {self.ed + 1}, ES frame {self.es + 1}"])
+
+    def describe_volumes(self) -> list[str]:
+        """What each ventricle that is drawn at ED and ES comes to: `LV EDV 142 ml, ESV 61 ml, EF 57 %, mass 104 g`."""
         mass = "" if self.lv_mass_g is None else f", mass {self.lv_mass_g:.0f} g"
-        parts = [
+        return [
             f"{name} EDV {v.edv_ml:.0f} ml, ESV {v.esv_ml:.0f} ml, EF {v.ef_percent:.0f} %{extra}"
             for name, v, extra in (("LV", self.lv, mass), ("RV", self.rv, ""))
             if v.edv_ml is not None and v.esv_ml is not None and v.ef_percent is not None
         ]
-        return " · ".join([*parts, f"ED frame {self.ed + 1}, ES frame {self.es + 1}"])
 
 
 def measure_volumes(mask: Mask, geometry: Geometry, extents: Extents | None = None) -> dict[Structure, Volumes]:

@@ -38,9 +38,8 @@ def _draw_bar(events: Iterable[T]) -> Iterator[T]:
             if isinstance(event, messages.Progress):
                 bar.update(task, description=event.stage, completed=event.done, total=event.total)
             elif isinstance(event, messages.TrainingStep):
-                bar.update(
-                    task, description=f"Training, loss {event.loss:.3f}", completed=event.step, total=event.total
-                )
+                words = f"{event.stage}, loss {event.loss:.3f}"
+                bar.update(task, description=words, completed=event.step, total=event.total)
             elif isinstance(event, messages.Notice):
                 bar.console.print(event.text)
             yield event
@@ -63,4 +62,4 @@ def _describe(event: messages.Progress | messages.TrainingStep) -> str:
     left = "" if event.seconds_left is None else f", {event.seconds_left / 60:.1f} min left"
     if isinstance(event, messages.Progress):
         return f"{event.stage}: {event.done} of {event.total}{left}"
-    return f"step {event.step} of {event.total}, loss {event.loss:.3f}{left}"
+    return f"{event.stage}: step {event.step} of {event.total}, loss {event.loss:.3f}{left}"

@@ -1,6 +1,6 @@
 """An error as the sentence that a person reads. It knows no command line, job or window."""
 
-EXPECTED = (ValueError, ArithmeticError, IndexError, MemoryError, ModuleNotFoundError, OSError)
+EXPECTED = (ValueError, MemoryError, ModuleNotFoundError, OSError)
 """What is raised with a sentence for the user; any other error is a mistake in the program."""
 
 

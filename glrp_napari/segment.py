@@ -118,7 +118,7 @@ def segment(
     """Segment frames of a cine (T, Z, Y, X); each comes as soon as it is done, `first` before the others.
 
     `frames` "ed-es" finds end diastole and end systole on the middle slices first; `crf` and `clean` say what follows
-    the network (method §6); only a study of the method leaves the clean-up out. Raises IndexError for a frame that the
+    the network (method §6); only a study of the method leaves the clean-up out. Raises ValueError for a frame that the
     study does not have.
     """
     bias = _estimate_bias(images, geometry) if segmenter.preprocessing.n4 else None
@@ -217,6 +217,6 @@ def _middle(slices: int) -> slice:
 def _order_frames(frames: Sequence[int], first: int, count: int) -> list[int]:
     for frame in frames:
         if not 0 <= frame < count:
-            raise IndexError(f"frame {frame}: not in the study, expected 0 to {count - 1}")
+            raise ValueError(f"frame {frame}: not in the study, expected 0 to {count - 1}")
     unique = list(dict.fromkeys(frames))
     return sorted(unique, key=lambda frame: frame != first)

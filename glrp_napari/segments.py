@@ -88,7 +88,7 @@ def find_insertions(labels: Mask, geometry: Geometry, apex_first: bool | None = 
 
 
 def measure_angle(plane: Mask, geometry: Geometry, point: Point) -> float:
-    """Direction (-180° to 180°) of a point of a slice (Y, X), e.g. one that was clicked, from the cavity's middle.
+    """Direction (-180° to 180°) of a point of a slice (Y, X) from the cavity's middle.
 
     Raises ValueError where the slice has no cavity.
     """

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -123,11 +124,14 @@ def send(wire: IO[bytes], event: Event) -> None:
 
 
 def wait_for_stop(requests: IO[bytes], stop: Stop) -> None:
-    """Ask to stop on a cancel message, or at the end of stdin, which means that the client is gone."""
+    """Ask to stop on a cancel message, or at the end of stdin, which means that the client is gone; what makes no sense
+    is passed over.
+    """
     for line in requests:
-        if isinstance(decode_request(line), Cancel):
-            stop.ask()
-            return
+        with suppress(ValueError):
+            if isinstance(decode_request(line), Cancel):
+                stop.ask()
+                return
     stop.ask(client_is_gone=True)
 
 

@@ -106,6 +106,9 @@ def test_doctor_and_models_print(tmp_path: Path) -> None:
         (("label", "STUDY", "TRUTH", "--library", "l", "--label-map", "1=XX"), ("'1=XX'", "expected")),
         (("finetune", "--name", "x"), ("--library", "--dataset")),
         (("finetune", "--name", "x", "--library", "."), ("no accepted labels", "expected")),
+        (("finetune", "--name", "x", "--library", ".", "--steps", "9"), ("--steps", "with --dataset only")),
+        (("finetune", "--name", "x", "--dataset", "d", "--series", "s"), ("--series", "with --library only")),
+        (("finetune", "--name", "x", "--dataset", "d", "--base", "b", "--n4"), ("--n4", "and no --base only")),
         (("evaluate", ".", "."), ("found no", "expected")),
     ],
 )

@@ -43,7 +43,7 @@ def test_only_the_frames_asked_for_are_segmented_once_each(coded_cine: Cine, seg
 
 @pytest.mark.parametrize("frame", [-1, 3])
 def test_a_frame_that_is_not_there_is_named(coded_cine: Cine, segmenter: Segmenter, frame: int) -> None:
-    with pytest.raises(IndexError, match=f"frame {frame}: not in the study, expected 0 to 2"):
+    with pytest.raises(ValueError, match=f"frame {frame}: not in the study, expected 0 to 2"):
         list(segment(coded_cine.images, coded_cine.geometry, segmenter, frames=(frame,)))
 
 

@@ -211,6 +211,16 @@ def test_nonsense_instead_of_a_request_is_a_failure(worker: Worker) -> None:
     assert isinstance(hear(worker)[-1], m.Failed)
 
 
+def test_nonsense_after_the_request_keeps_nothing_from_being_cancelled(
+    worker: Worker, coded_cine: Cine, tiny_model: Model, tmp_path: Path
+) -> None:
+    assert worker.stdin is not None
+    request = ask_to_segment(coded_cine, tiny_model, tmp_path, copies=400)
+    worker.stdin.write(m.encode(request) + b"\nhello\n" + m.encode(m.Cancel()))
+    worker.stdin.flush()
+    assert hear(worker)[-1] == m.Cancelled()
+
+
 def test_an_idle_worker_leaves_when_its_client_does(worker: Worker) -> None:
     assert worker.stdin is not None
     worker.stdin.close()

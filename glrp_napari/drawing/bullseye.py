@@ -5,6 +5,7 @@ Draws plain values into axes; it must not know masks, files or windows.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import cos, radians, sin
 
 import matplotlib
@@ -30,20 +31,24 @@ _WIDE = 50
 """Over a scale as wide as this a decimal says nothing."""
 
 
-def draw_bullseye(
-    axes: Axes,
-    values: Mapping[int, float | None],
-    limits: tuple[float, float],
-    title: str,
-    colours: str = "viridis",
-    ink: Ink = PAPER,
-) -> None:
-    """Draw the value of each segment by its AHA number; those without one are left grey with a dash.
+@dataclass(frozen=True)
+class Scale:
+    """What a bullseye shows, the values at the ends of its colours, and Matplotlib's name for these."""
 
-    `limits` are the values at the ends of the colour scale (matplotlib's map `colours`); `title` names value and unit.
-    """
-    low, high = limits
-    paint = matplotlib.colormaps[colours]
+    title: str
+    low: float
+    high: float
+    colours: str
+
+
+THICKNESS = Scale("Wall thickness at end diastole, mm", 0.0, 16.0, "viridis")
+THICKENING = Scale("Wall thickening, %", 0.0, 100.0, "magma")
+
+
+def draw_bullseye(axes: Axes, values: Mapping[int, float | None], scale: Scale, ink: Ink = PAPER) -> None:
+    """Draw the value of each segment by its AHA number; those without one are left grey with a dash."""
+    low, high = scale.low, scale.high
+    paint = matplotlib.colormaps[scale.colours]
     for number in SEGMENTS:
         value = values.get(number)
         fill = to_rgba(ink.quiet, 0.25) if value is None else _look_up(paint, (value - low) / (high - low))
@@ -53,14 +58,9 @@ def draw_bullseye(
     for x, y, text in _WALLS:
         turn = 90 if y == 0 else 0
         axes.text(x, y, text, rotation=turn, ha="center", va="center", color=ink.quiet, fontsize="x-small")
-    axes.set_title(title, color=ink.text, fontsize="medium", pad=4)
+    axes.set_title(scale.title, color=ink.text, fontsize="medium", pad=4)
     axes.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
     axes.set_axis_off()
-
-
-def find_segment(x: float, y: float) -> int | None:
-    """The segment at a place in the axes of a bullseye, e.g. under the mouse; None in the cap or outside."""
-    return next((number for number in SEGMENTS if _make_wedge(number).contains_point((x, y), radius=0)), None)
 
 
 def _draw_segment(axes: Axes, number: int, text: str, fill: Rgba, ink: Ink) -> None:

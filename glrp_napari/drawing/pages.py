@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from glrp_napari.cine import Body, Cine, Mask, Structure
 from glrp_napari.decisions import settle_body
-from glrp_napari.drawing.bullseye import draw_bullseye
+from glrp_napari.drawing.bullseye import THICKENING, THICKNESS, draw_bullseye
 from glrp_napari.drawing.montage import draw_montage
 from glrp_napari.drawing.numbers import HEAD, list_rows, list_sources
 from glrp_napari.drawing.palette import COLOURS, NAMES, PAPER
@@ -32,7 +32,6 @@ DEFINITIONS = (
 _LEFT, _RIGHT = 0.08, 0.93
 _COLUMNS = (0.0, 0.345, 0.44, 0.545, 0.695, 0.79, 0.915)
 _SMALL, _PLAIN, _TITLE = 7.0, 8.5, 14.0
-_THICKNESS_MM, _THICKENING = (0.0, 16.0), (0.0, 100.0)
 
 
 def draw_pages(report: StudyReport, cine: Cine, mask: Mask, patient: Patient | None = None) -> tuple[Figure, Figure]:
@@ -154,12 +153,12 @@ def _draw_table(axes: Axes, report: StudyReport) -> None:
 def _draw_wall(page: Figure, report: StudyReport) -> None:
     segments = report.measurements.segments
     shown = (
-        ("Wall thickness at end diastole, mm", {one.number: one.ed_mm for one in segments}, _THICKNESS_MM),
-        ("Wall thickening, %", {one.number: one.thickening_percent for one in segments}, _THICKENING),
+        (THICKNESS, {one.number: one.ed_mm for one in segments}),
+        (THICKENING, {one.number: one.thickening_percent for one in segments}),
     )
-    for place, (title, values, limits) in enumerate(shown):
+    for place, (scale, values) in enumerate(shown):
         axes = page.add_axes((_LEFT + 0.45 * place, 0.2, 0.38, 0.195))
-        draw_bullseye(axes, values, limits, title)
+        draw_bullseye(axes, values, scale)
         axes.title.set_fontsize(_PLAIN)
 
 

@@ -42,7 +42,7 @@ def _list_patient(patient: PatientComparison, name: str) -> Iterator[Row]:
             yield who, f"{called} Dice", f"{base.dice[key]:.3f}", f"{now.dice.get(key, 0.0):.3f}", ""
             who = ""
         if key in base.hd95_mm and key in now.hd95_mm:
-            yield "", f"{called} HD95", f"{base.hd95_mm[key]:.1f} mm", f"{now.hd95_mm[key]:.1f} mm", ""
+            yield "", f"{called} outline off by (95 %)", f"{base.hd95_mm[key]:.1f} mm", f"{now.hd95_mm[key]:.1f} mm", ""
         errors = [f"{scores.area_error_cm2.get(key, 0.0):.2f} cm²" for scores in (base, now)]
         found = [f"{scores.area_cm2.get(key, 0.0):.1f}" for scores in (base, now)]
         yield who, f"{called} area off by", errors[0], errors[1], f"it is {found[0]} and {found[1]} cm²"

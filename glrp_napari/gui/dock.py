@@ -130,7 +130,6 @@ class CardiacDock(QWidget):
         self.setFocusProxy(self._viewer.window._qt_viewer.canvas.native)
         self._notice = Notice("✕", "Close this message")
         self._notice.wanted.connect(lambda: self.tell(""))
-        self._notice_text = self._notice.text
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 2, 2)

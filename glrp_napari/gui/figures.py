@@ -31,7 +31,7 @@ class Figures(QObject):
         workplace.opened.connect(lambda _study: self.close())
 
     def show(self, tab: str) -> None:
-        """Bring up the figures ("figures" or "montage") of the open study, if it is measured."""
+        """Bring up the figures ("figures", "wall" or "montage") of the open study, if it is measured."""
         study = self._workplace.study
         if study is None or study.measured is None:
             return

@@ -66,7 +66,7 @@ class LearnSection(Section):
         self.asking = Asking(self)
         self.findings = FindingsPanel()
         self.interrupted = make_label(INTERRUPTED)
-        self.resume = make_button("Resume", "Go on from its last checkpoint, with the labels it began with")
+        self.resume = make_button("Resume", "Go on where it stopped, with the labels it began with")
         self.resume.clicked.connect(self.resume_wanted)
         self.discard = make_button("Discard", "Give the interrupted fine-tuning up")
         self.discard.clicked.connect(self.discard_wanted)
@@ -81,7 +81,7 @@ class LearnSection(Section):
         self.compare.clicked.connect(self.comparison_wanted)
         self.switch = make_button("")
         self.switch.clicked.connect(self.switch_wanted)
-        self.models = make_button("Models…", "All versions with their cards: use, go back, export, import")
+        self.models = make_button("Models…", "All versions: use, go back, export, import")
         self.models.clicked.connect(self.models_wanted)
         for widget in (self.library, self.labels, self.remove, self.interrupted):
             self.column.addWidget(widget)

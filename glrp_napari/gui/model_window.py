@@ -36,7 +36,7 @@ class ModelWindow(QDialog):
         self.use.clicked.connect(lambda: self.use_wanted.emit(self._chosen().card.name))
         self.compare = make_button("Did it help?…", "The figures by patient, as they were found after its fine-tuning")
         self.compare.clicked.connect(lambda: self.comparison_wanted.emit(self._chosen()))
-        self.export = make_button("Export…", "Write weights and card to one file")
+        self.export = make_button("Export…", "Save the model as one file, to use it elsewhere")
         self.export.clicked.connect(self._on_export)
         self.take_in = make_button("Import…", "Take in a model that was exported; it is checked first")
         self.take_in.clicked.connect(self._on_import)

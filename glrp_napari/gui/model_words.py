@@ -33,9 +33,9 @@ def describe_card(card: Card, known: KnownStudies = NONE_KNOWN) -> str:
 def _describe_conventions(values: object) -> str:
     """Those in a card, which another version may have written."""
     try:
-        return f"Protocol: {describe_protocol(Protocol.model_validate(values))}"
+        return f"Conventions: {describe_protocol(Protocol.model_validate(values))}"
     except ValidationError:
-        return "Protocol: conventions that this version does not know"
+        return "Conventions: some that this version does not know"
 
 
 def _list_studies(labels: Sequence[str], known: KnownStudies) -> str:

@@ -106,8 +106,6 @@ class Section(QWidget):
     A click on the title folds it. It is `body` that is enabled or not, so that the title can always be clicked.
     """
 
-    folded = Signal(bool)
-
     def __init__(self, title: str) -> None:
         super().__init__()
         self.title = make_button("", "Fold or unfold this part", checkable=True)
@@ -140,7 +138,6 @@ class Section(QWidget):
     def _on_title(self, open_: bool) -> None:
         self.body.setVisible(open_)
         self.title.setText(f"{'▾' if open_ else '▸'} {self._name}")
-        self.folded.emit(not open_)
 
 
 class Notice(QFrame):

@@ -17,13 +17,11 @@ from qtpy.QtCore import Signal
 
 from glrp_napari.assessment import Measurements
 from glrp_napari.cine import Cine, Mask, Structure
-from glrp_napari.drawing.bullseye import draw_bullseye
+from glrp_napari.drawing.bullseye import THICKENING, THICKNESS, draw_bullseye
 from glrp_napari.drawing.palette import COLOURS, SCREEN
 from glrp_napari.orientation import find_display
 from glrp_napari.segments import Insertions
 
-THICKNESS_MM = (4.0, 16.0)
-THICKENING_PERCENT = (0.0, 80.0)
 REACH_MM = 45.0
 """From the cavity's middle to the end of a line that is dragged."""
 VIEW_MM = 70.0
@@ -98,8 +96,8 @@ class WallFigure(FigureCanvasQTAgg):
                 self._draw_picture(axes, cine, mask, measured, frame, name)
         thickness = {segment.number: segment.ed_mm for segment in measured.segments}
         thickening = {segment.number: segment.thickening_percent for segment in measured.segments}
-        draw_bullseye(bottom[0], thickness, THICKNESS_MM, "Thickness at ED in mm", ink=SCREEN)
-        draw_bullseye(bottom[1], thickening, THICKENING_PERCENT, "Thickening in %", "magma", SCREEN)
+        draw_bullseye(bottom[0], thickness, THICKNESS, SCREEN)
+        draw_bullseye(bottom[1], thickening, THICKENING, SCREEN)
         self.draw_idle()
 
     def _draw_picture(self, axes: Axes, cine: Cine, mask: Mask, measured: Measurements, frame: int, name: str) -> None:

@@ -21,6 +21,7 @@ from glrp_napari.gui.snapshot import Snapshot
 from glrp_napari.gui.words import CLAIMING, NEWER
 from glrp_napari.library import Survey, survey_labels
 from glrp_napari.models import Model, list_models
+from glrp_napari.reasons import EXPECTED, explain
 from glrp_napari.session import SegmentOptions, Session
 
 
@@ -73,8 +74,8 @@ class Workplace(QObject):
 
     def tell(self, error: object) -> None:
         """Show a sentence, or an error's sentence, in the window."""
-        expected = not isinstance(error, Exception) or isinstance(error, ValueError | OSError)
-        self.told.emit(str(error) if expected else f"Something went wrong: {type(error).__name__}: {error}")
+        foreseen = not isinstance(error, Exception) or isinstance(error, EXPECTED)
+        self.told.emit(str(error) if foreseen else f"Something went wrong: {explain(error)}")
 
     def close(self) -> None:
         """The window closes: save what is unsaved, end all processes, remove what was for the jobs."""

@@ -1,4 +1,4 @@
-"""The user's labels on disk: a folder a person can read. What the rest of the program needs of it is named here."""
+"""The user's labels on disk: a folder a person can read. What most of the program needs of it is named here."""
 
 from glrp_napari.library.label_files import load_before, load_slice
 from glrp_napari.library.lock import Claim, LibraryHeld, claim_library

@@ -83,7 +83,7 @@ def _choose(path: Path, candidates: tuple[Candidate, ...], wanted: str | None) -
         raise ReadError(path, "images of more than one patient", "those of one, or a choice of series")
     rivals = [one for one in rest if one.rank[0] == first.rank[0] and _are_parallel(first, one)]
     if any(rival.rank == first.rank for rival in rivals):
-        raise ReadError(path, f"several short-axis series ({listing})", "a choice by series=, or --series")
+        raise ReadError(path, f"several short-axis series ({listing})", "a choice of series")
     if not rivals or first.series.slices < 2:
         return first, ()
     others = "; ".join(rival.series.description for rival in rivals)

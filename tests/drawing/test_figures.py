@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from glrp_napari.cine import Cine, Geometry, Source, Structure
 from glrp_napari.curves import fit_curve
-from glrp_napari.drawing.bullseye import draw_bullseye, find_segment
+from glrp_napari.drawing.bullseye import Scale, draw_bullseye
 from glrp_napari.drawing.montage import draw_montage
 from glrp_napari.drawing.volumes import draw_volumes
 from glrp_napari.extent import Extent
@@ -53,21 +54,34 @@ def test_curves_without_times_count_frames_from_1() -> None:
     ],
 )
 def test_segments_lie_as_the_aha_draws_them(x: float, y: float, name: str) -> None:
-    assert SEGMENTS[find_segment(x, y) or 0] == name
+    assert SEGMENTS[find_segment(draw(dict.fromkeys(SEGMENTS, 1.0)), x, y) or 0] == name
 
 
 def test_the_cap_is_no_segment() -> None:
-    assert find_segment(0.0, 0.1) is None
+    assert find_segment(draw(dict.fromkeys(SEGMENTS, 1.0)), 0.0, 0.1) is None
 
 
 def test_a_bullseye_writes_each_value_in_its_segment() -> None:
-    axes = Figure().subplots()
     values = {number: float(number) + 30 for number in SEGMENTS}
-    draw_bullseye(axes, {**values, 5: None}, (0, 60), "Thickening, %")
-    written = {find_segment(*text.get_position()): text.get_text() for text in axes.texts}
+    axes = draw({**values, 5: None})
+    written = {find_segment(axes, *text.get_position()): text.get_text() for text in axes.texts}
     assert {number: written[number] for number in SEGMENTS} == {
         number: "–" if number == 5 else f"{value:.0f}" for number, value in values.items()
     }
+
+
+def draw(values: dict[int, float | None]) -> Axes:
+    """A bullseye of these values."""
+    axes = Figure().subplots()
+    draw_bullseye(axes, values, Scale("Thickening, %", 0, 60, "viridis"))
+    return axes
+
+
+def find_segment(axes: Axes, x: float, y: float) -> int | None:
+    """The segment that is painted at a place of the axes; None in the cap or outside."""
+    place = axes.transData.transform((x, y))
+    painted = zip(SEGMENTS, axes.patches, strict=False)  # the cap comes after them
+    return next((number for number, wedge in painted if wedge.contains_point(place, radius=0)), None)
 
 
 @pytest.mark.parametrize("swap", [False, True])

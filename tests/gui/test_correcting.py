@@ -285,7 +285,7 @@ def test_tools_go_through_undo_and_mark_the_slice(study: Window) -> None:
     np.testing.assert_array_equal(mask.data[1, 0], mask.data[0, 0])
     study.go(3, 2)
     study.press(Qt.Key.Key_J)
-    assert "on either side" in dock._notice_text.text()
+    assert "on either side" in dock._notice.text.text()
 
 
 def test_the_mouse_paints_and_stepping_keeps_structure_tool_and_focus(study: Window) -> None:
@@ -382,7 +382,7 @@ def test_interpolating_never_replaces_a_slice_a_person_worked_on(study: Window) 
     study.study.go(0, 2)
     study.dock.correcting.do("interpolate")
     assert (study.study.mask.data[0, 2] == 2).all()
-    assert "You worked on this slice" in study.dock._notice_text.text()
+    assert "You worked on this slice" in study.dock._notice.text.text()
 
 
 def test_accepting_a_frame_leaves_out_what_lies_beyond_base_and_apex(study: Window) -> None:

@@ -64,7 +64,7 @@ def test_a_first_run_has_nothing_to_be_compared_with_and_that_is_said(study: Win
     run(study, 2)
     flick(study)
     assert find_shown(study) == [study.study.mask]
-    assert "No run has replaced a mask" in study.dock._notice_text.text()
+    assert "No run has replaced a mask" in study.dock._notice.text.text()
 
 
 def test_the_earlier_mask_is_for_looking_only(study: Window) -> None:

@@ -136,7 +136,7 @@ def test_without_an_edit_the_window_says_what_is_needed(study: Window) -> None:
     for key in (Qt.Key.Key_F, Qt.Key.Key_J):
         study.dock.tell("")
         study.press(key, SHIFT)
-        assert "a slice that you edited" in study.dock._notice_text.text()
+        assert "a slice that you edited" in study.dock._notice.text.text()
 
 
 def test_dropping_cancelling_and_closing_leave_nothing(

@@ -333,7 +333,7 @@ def test_one_at_work_in_the_background_is_told_of_and_cannot_be_discarded(
         assert not learn.discard.isVisibleTo(window.dock)
         assert not learn.button.isEnabled()
         window.dock.learning.discard()
-        window.wait(lambda: "a fine-tuning at work" in window.dock._notice_text.text())
+        window.wait(lambda: "a fine-tuning at work" in window.dock._notice.text.text())
         assert job.exists()
     window.wait(lambda: learn.discard.isVisibleTo(window.dock))
     assert learn.interrupted.text() == "A fine-tuning was interrupted."
@@ -384,7 +384,7 @@ def list_left(folder: Path) -> list[str]:
 
 
 def get_notice(window: Window) -> str:
-    return window.dock._notice_text.text() if window.dock._notice.isVisibleTo(window.dock) else ""
+    return window.dock._notice.text.text() if window.dock._notice.isVisibleTo(window.dock) else ""
 
 
 def test_a_model_takes_the_place_of_the_one_it_was_compared_with_alone(tmp_path: Path, quick: None) -> None:
@@ -568,7 +568,7 @@ def test_fault_9_a_silent_job_is_told_of(
     monkeypatch.setattr(jobs, "QUIET_MS", 300)
     window = make_labelled(tmp_path, "hang", model_folder, monkeypatch)
     finetune(window)
-    window.wait(lambda: "it may hang" in window.dock._notice_text.text())
+    window.wait(lambda: "it may hang" in window.dock._notice.text.text())
     window.click(window.dock.learn.progress.button)
     window.settle()
     assert not window.dock.workplace.now.job

@@ -87,7 +87,7 @@ def test_fault_20_21_another_s_library_is_only_read_until_it_is_taken_over(
     library.open(cine)
     accept(library)
     assert list_labels(folder(library)) == (kept,)
-    assert "another window" in library.dock._notice_text.text()
+    assert "another window" in library.dock._notice.text.text()
 
     holder = (other.folder / HOLDER).read_text()
     other.release()
@@ -133,7 +133,7 @@ def test_case_81_a_missing_image_is_written_again_when_its_study_is_opened(libra
     find_file(folder(library), label, "image").unlink()
     library.open(cine)
     assert find_file(folder(library), label, "image").exists()
-    assert "lacked the images of 1 label of this study" in library.dock._notice_text.text()
+    assert "lacked the images of 1 label of this study" in library.dock._notice.text.text()
 
 
 def test_conventions_and_reader_go_into_the_next_label(library: Window, cine: Cine) -> None:
@@ -206,7 +206,7 @@ def test_damaged_conventions_keep_no_slice_from_being_accepted_and_are_asked_for
     path.write_bytes(b"")
     accept(library)
     assert [label.protocol for label in list_labels(folder(library))] == [None]
-    assert library.dock._notice_text.text().startswith("protocol.json: found no JSON")
+    assert library.dock._notice.text.text().startswith("protocol.json: found no JSON")
     care.ask_protocol()
     library.settle()
     assert care.dialog.protocol == Protocol()
@@ -226,7 +226,7 @@ def test_case_81_an_export_says_what_it_left_out(
     monkeypatch.setattr(asking, "ask_folder", lambda *_: tmp_path / "out")
     library.dock.library.transferring.ask_export_folder()
     library.settle()
-    said = library.dock._notice_text.text()
+    said = library.dock._notice.text.text()
     assert said.startswith(f"Exported 2 labels. Left out: {find_file(folder(library), label, 'image').name}: found no")
     assert len(list_labels(tmp_path / "out")) == 2
 
@@ -249,7 +249,7 @@ def test_foreign_masks_are_imported_after_one_question(
     library.settle()
     (label,) = list_labels(folder(library))
     assert (label.frame, label.slice, label.state) == (1, 2, "corrected")
-    assert library.dock._notice_text.text() == "Imported 1 label."
+    assert library.dock._notice.text.text() == "Imported 1 label."
     assert library.dock.library.dialog is None, "no conventions, no question"
     assert not library.dock.learn.library.progress.isVisibleTo(library.dock)
 
@@ -369,7 +369,7 @@ def test_labels_of_a_closed_study_are_called_by_its_name_here_and_nowhere_else(
     library.settle()
     assert learn.labels.item(0).text() == f"{name} (not open) · frame 1 · slice 3 · corrected"
     learn.labels.itemDoubleClicked.emit(learn.labels.item(0))
-    assert library.dock._notice_text.text() == f"Open {name} ({path}) to see this slice."
+    assert library.dock._notice.text.text() == f"Open {name} ({path}) to see this slice."
     library.open(make_cine(name="another"))
     learn.findings.show_findings([LabelFinding(place.now.labels[0], "ring", "odd")], place.look().study)
     assert learn.findings.list.item(0).text() == f"{name} (not open) · frame 1 · slice 3: odd"
@@ -399,7 +399,7 @@ def test_where_names_cannot_be_kept_nothing_is_said_of_it(library: Window, cine:
     place.now.session.studies.mkdir(parents=True)
     library.open(cine)
     accept(library)
-    assert library.dock._notice_text.text() == ""
+    assert library.dock._notice.text.text() == ""
     place.close_study()
     library.settle()
     assert library.dock.learn.labels.item(0).text().startswith(f"study {place.now.labels[0].study[:8]} · ")
@@ -507,7 +507,7 @@ def test_a_corrected_label_is_not_replaced_by_the_model_s_answer_that_undo_broug
     library.press(Qt.Key.Key_K)
     library.settle()
     assert list_labels(folder(library)) == (kept,)
-    assert "a corrected label of this slice, which stays" in library.dock._notice_text.text()
+    assert "a corrected label of this slice, which stays" in library.dock._notice.text.text()
     assert study.states[0, 2] == SliceState.PREDICTED
 
 
@@ -564,7 +564,7 @@ def test_fault_4_a_label_that_could_not_be_stored_undoes_nothing_that_was_drawn_
     study.mask.paint((0, 2, 9, 9), 3)
     stop.set()
     library.settle()
-    assert "No space left" in library.dock._notice_text.text()
+    assert "No space left" in library.dock._notice.text.text()
     assert [study.states[0, z] for z in (2, 3)] == [SliceState.EDITED, SliceState.PREDICTED]
     segment(library, 2)
     assert [study.mask.data[0, z, 9, 9] for z in (2, 3)] == [3, 2]
@@ -578,7 +578,7 @@ def test_undo_across_an_accept_says_that_the_label_stays(library: Window, cine: 
         library.press(Qt.Key.Key_K)
         library.settle()
     library.press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert "The stored label stays" in library.dock._notice_text.text()
+    assert "The stored label stays" in library.dock._notice.text.text()
     assert study.states[0, 2] == SliceState.EDITED
     assert len(list_labels(folder(library))) == 1
 
@@ -599,7 +599,7 @@ def test_undo_to_a_mask_that_was_a_label_once_is_no_label_while_the_library_hold
     do("undo")
     assert np.array_equal(study.mask.data[0, 2], first)
     assert study.states[0, 2] == SliceState.EDITED
-    assert "The stored label stays" in library.dock._notice_text.text()
+    assert "The stored label stays" in library.dock._notice.text.text()
     library.dock.workplace.survey_library()
     library.settle()
     assert study.acceptable(whole_frame=False) == [(0, 2)]

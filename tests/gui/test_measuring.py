@@ -138,7 +138,7 @@ def test_the_reader_sets_a_phase_and_takes_it_back(beating: Window) -> None:
     beating.click(section.undo)
     wait_for_numbers(beating)
     assert beating.study.measured.function == before
-    assert beating.dock._notice_text.text() == "Changed under Measure: the frames of ED and ES."
+    assert beating.dock._notice.text.text() == "Changed under Measure: the frames of ED and ES."
 
 
 def test_ctrl_z_takes_back_strokes_and_decisions_in_their_order(beating: Window) -> None:
@@ -564,5 +564,5 @@ def test_a_damaged_file_of_phases_keeps_no_slice_from_being_accepted(beating: Wi
     beating.press(Qt.Key.Key_K)
     beating.settle()
     assert (4, 2) in {(label.frame, label.slice) for label in list_labels(folder)}
-    assert PHASES in beating.dock._notice_text.text()
+    assert PHASES in beating.dock._notice.text.text()
     (folder / PHASES).unlink()

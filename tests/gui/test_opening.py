@@ -157,7 +157,7 @@ def test_case_56_equal_series_are_offered_and_a_late_list_is_dropped(shared_wind
     dicom_files.save_all(tmp_path, dicom_files.build_images(other), seed=1)
     dock.opening.open_path(tmp_path)
     window.settle()
-    assert "several short-axis series" in dock._notice_text.text()
+    assert "several short-axis series" in dock._notice.text.text()
     chooser = dock.study.series
     assert chooser.isVisibleTo(dock)
     assert (chooser.count(), chooser.currentIndex()) == (2, -1)
@@ -179,13 +179,13 @@ def test_what_cannot_be_opened_leaves_the_open_study(shared_window: Window, tmp_
     (tmp_path / "broken.nii").write_bytes(b"hello")
     window.dock.opening.open_path(tmp_path / "broken.nii")
     window.settle()
-    assert "broken.nii: found" in window.dock._notice_text.text()
+    assert "broken.nii: found" in window.dock._notice.text.text()
     assert window.dock._notice.isVisibleTo(window.dock)
     assert window.study is study
     rgb = window.viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True)
     window.dock.opening.open_layer(rgb)
     window.settle()
-    assert "colour image" in window.dock._notice_text.text()
+    assert "colour image" in window.dock._notice.text.text()
     window.viewer.layers.remove(rgb)
 
 
@@ -197,7 +197,7 @@ def test_fault_26_removing_the_mask_layer_closes_the_study_and_keeps_the_work(sh
     window.viewer.layers.remove(window.study.mask)
     window.settle()
     assert window.dock.workplace.study is None
-    assert "Open it again to go on" in window.dock._notice_text.text()
+    assert "Open it again to go on" in window.dock._notice.text.text()
     window.open(cine)
     assert window.study.mask.data[0, 2, 9, 9] == 3
     assert window.study.states[0, 2] == SliceState.EDITED
@@ -253,8 +253,8 @@ def test_masks_are_saved_and_loaded_with_their_order(shared_window: Window, tmp_
     write_mask(tmp_path / "other.nii.gz", np.zeros(other.images.shape, np.uint8), other)
     window.dock.files.masks.take(tmp_path / "other.nii.gz", None)
     window.settle()
-    assert "16" in window.dock._notice_text.text()
-    assert "32" in window.dock._notice_text.text()
+    assert "16" in window.dock._notice.text.text()
+    assert "32" in window.dock._notice.text.text()
     window.study.history.undo()
     assert not window.study.mask.data.any()
     window.dock.workplace.close_study()

@@ -20,7 +20,7 @@ def test_the_phantom_is_segmented_in_the_window(tmp_path: Path, qapp: object) ->
     window.click(window.dock.segment.button)
     window.wait(lambda: not window.dock.workplace.now.job, 150)
     window.settle()
-    assert not window.dock._notice.isVisibleTo(window.dock), window.dock._notice_text.text()
+    assert not window.dock._notice.isVisibleTo(window.dock), window.dock._notice.text.text()
     assert (study.states == SliceState.PREDICTED).all()
     window.wait(lambda: "LV EDV" in window.dock.segment.result.text())
     found, true = study.mask.data == Structure.LV, phantom.mask == Structure.LV

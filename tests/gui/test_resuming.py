@@ -215,7 +215,7 @@ def _refuses(window: Window, folder: Path) -> None:
     window.dock.files.change_session(folder)
     window.settle()
     assert window.dock.workplace.now.session == before
-    assert "nothing can be written there" in window.dock._notice_text.text()
+    assert "nothing can be written there" in window.dock._notice.text.text()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")

@@ -62,7 +62,7 @@ def choose(window: Window, text: str, monkeypatch: pytest.MonkeyPatch, answer: P
 
 
 def notice(window: Window) -> str:
-    return window.dock._notice_text.text()
+    return window.dock._notice.text.text()
 
 
 def test_table_and_json_hold_the_readers_decisions(

@@ -182,7 +182,7 @@ def test_a_card_says_how_its_model_was_found(comparison: Comparison, lines: tupl
 
 def test_a_card_of_another_version_is_described_as_far_as_it_is_known() -> None:
     card = Card(name="m", title="Mine", weights_sha256="", training={"protocol": {"papillaries": "counted"}})
-    assert "Protocol: conventions that this version does not know" in describe_card(card)
+    assert "Conventions: some that this version does not know" in describe_card(card)
     figures = Comparison(held_out="patients", patients=(PATIENT,)).model_dump(mode="json", exclude={"changed"})
     figures["patients"][0]["base"]["dice"] = {"LA": 0.9}
     text = describe_card(card.model_copy(update={"figures": {"verdict": "It helped.", **figures}}))

@@ -62,18 +62,18 @@ def test_when_all_were_shown_it_says_so_and_begins_again(window: Window) -> None
     places = [next_by_key(window) for _ in range(3)]
     assert sorted(places) == [(0, 0), (0, 1), (0, 2)]
     next_by_key(window)
-    assert "No more suggestions" in window.dock._notice_text.text()
+    assert "No more suggestions" in window.dock._notice.text.text()
     assert next_by_key(window) == places[0]
     study.history.undo()
     next_by_key(window)
-    assert "segment the volume first" in window.dock._notice_text.text()
+    assert "segment the volume first" in window.dock._notice.text.text()
 
 
 def test_a_mask_without_a_run_has_no_suggestions_and_says_so(window: Window) -> None:
     study = window.open(make_cine())
     study.write_slices({(0, 1): np.full((32, 32), 3, np.uint8)}, SliceState.PREDICTED)
     next_by_key(window)
-    assert "Run Segment again to get suggestions" in window.dock._notice_text.text()
+    assert "Run Segment again to get suggestions" in window.dock._notice.text.text()
 
 
 def test_another_network_s_view_begins_anew(window: Window) -> None:

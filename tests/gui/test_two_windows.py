@@ -125,7 +125,7 @@ def test_fault_21_nothing_is_accepted_into_a_library_before_it_is_known_whether_
     with claim_library(tmp_path / "other" / "labels") as held:
         place.change_session(tmp_path / "other")
         window.dock.correcting.do("accept_slice")
-        assert "is still being opened" in window.dock._notice_text.text()
+        assert "is still being opened" in window.dock._notice.text.text()
         window.settle()
         assert list_labels(held.folder) == ()
         assert "another window" in place.now.read_only

@@ -54,7 +54,7 @@ def test_the_whole_walk(window: Window) -> None:
     study.states[:] = SliceState.EDITED
     window.click(dock.segment.button)
     window.settle()
-    assert "every slice" in dock._notice_text.text()
+    assert "every slice" in dock._notice.text.text()
     study.states[:] = SliceState.PREDICTED
     study.states[0, 2] = SliceState.CORRECTED
     painted = study.mask.data[0, 2].copy()

@@ -157,7 +157,7 @@ def test_labels_of_another_contrast_help_and_the_comparison_is_by_patients_kept_
     comparison = done.comparison
     assert (comparison.held_out, comparison.complete, comparison.slices, comparison.trained) == ("patients", True, 6, 6)
     assert comparison.candidate > comparison.base + 0.03
-    assert all(change.picture and change.picture.exists() for change in comparison.changed)
+    assert [change.picture is not None and change.picture.exists() for change in comparison.changed] == [True] * 6
     stages = dict.fromkeys(event.stage for event in events if isinstance(event, TrainingStep))
     assert list(stages) == ["Training", "Check 1 of 2", "Check 2 of 2"]
     looks = [event for event in events if isinstance(event, Validated) and event.dice]

@@ -9,11 +9,12 @@ from glrp_training.augment import Augmentation
 from glrp_training.checkpoint import Checkpoint, CheckpointError
 from glrp_training.consistency import Consistency
 from glrp_training.dataset import Dataset, Item
+from glrp_training.evaluate import Score, Summary, summarise
 from glrp_training.finetune import FinetuneSettings
 from glrp_training.fit import DatasetFit, fit_dataset
 
 from glrp_napari.device import choose_placement
-from glrp_napari.messages import TrainingStep
+from glrp_napari.messages import TrainingStep, Validated
 from glrp_napari.models import Architecture, Preprocessing, find_model
 from glrp_napari.phantom import Anatomy, make_phantom
 from glrp_napari.weights import load_network
@@ -85,6 +86,31 @@ def test_the_best_validation_is_kept_also_if_all_are_zero(
     monkeypatch.setattr(fit, "summarise", lambda scores: {**table, "mean": {"dice": next(values)}})
     run(dataset, tmp_path)
     assert find_model(str(tmp_path / "model.safetensors")).card.figures["step"] == kept
+
+
+@pytest.mark.parametrize("which", [1, 3], ids=["first", "last"])
+def test_a_validation_that_is_interrupted_is_done_when_the_fit_goes_on(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: int
+) -> None:
+    asked: list[int] = []
+
+    def break_off(scores: list[Score]) -> Summary:
+        asked.append(1)
+        if len(asked) == which:
+            raise KeyboardInterrupt
+        return summarise(scores)
+
+    monkeypatch.setattr(fit, "summarise", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(dataset, tmp_path)
+    events = fit_dataset(dataset, SETTINGS, tmp_path, "model", "Model", choose_placement("cpu"))
+    assert [event.step for event in events if isinstance(event, Validated)] == [2, 4, 6][which - 1 :]
+    assert len(asked) == 4
+
+
+def test_a_part_without_labels_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="found no labelled frame in the part 'vall'"):
+        run(dataset, tmp_path, validate_on="vall")
 
 
 def test_a_finished_model_is_never_trained_over(dataset: Dataset, tmp_path: Path) -> None:

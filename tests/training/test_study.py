@@ -113,6 +113,12 @@ def test_more_labelled_patients_than_there_are_are_refused_at_once(folder: Path,
         next(run_study(study.model_copy(update={"labelled": (3,)}), dataset, tmp_path, choose_placement("cpu")))
 
 
+def test_a_part_to_score_on_without_labels_is_refused_at_once(folder: Path, tmp_path: Path) -> None:
+    study, dataset = load(folder)
+    with pytest.raises(StudyError, match="found no labelled frame in the part 'tset'"):
+        next(run_study(study.model_copy(update={"score_on": "tset"}), dataset, tmp_path, choose_placement("cpu")))
+
+
 def test_fusing_adds_the_factorial_of_refinements() -> None:
     study = Study(title="", strategies=("grp", "glrp"), labelled=(10,), fuse=("glrp", "grp"))
     names = [cell.name for cell in list_cells(study)]

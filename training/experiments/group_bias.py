@@ -1,6 +1,6 @@
 """Bias of volumes, ejection fraction and mass in each of ACDC's groups of patients, from what `glrp score` wrote.
 
-    glrp score --dataset acdc.json --split test --model twin.safetensors --out DIR
+    glrp score --dataset acdc.json --split test --model DIR/twin.safetensors --out DIR
     python training/experiments/group_bias.py ACDC DIR
 
 With a few patients a group its limits of agreement would say nothing, so the bias alone is printed (Markdown).

@@ -1,4 +1,4 @@
-"""Which kernels of the CRF suit a model? `tune_crf.py DATASET CACHE [--model NAME] [--split val]`, minutes on one core.
+"""Which kernels of the CRF suit a model? `tune_crf.py DATASET CACHE --model NAME [--split val]`, minutes on one core.
 
 Probabilities on the native grid are made once and kept in the folder CACHE, one for each model and split. Then one
 setting after another is varied while the others stay at the best so far, and a table says what came out, after
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Mask
 from glrp_napari.device import choose_placement
 from glrp_napari.fusion import couple_slices
-from glrp_napari.models import DEFAULT_MODEL, Model, find_model
+from glrp_napari.models import Model, find_model
 from glrp_napari.preprocess import estimate_bias_field, from_grid, normalise_frame, to_grid
 from glrp_napari.progress import collect
 from glrp_napari.refine import CrfSettings, clean_mask, refine_probabilities
@@ -51,7 +51,7 @@ class Frame:
 def main(
     dataset: Path,
     cache: Path,
-    model: Annotated[str, typer.Option(help="A model's name, or its .safetensors file.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help="A model that has not seen the split: its name or .safetensors file.")],
     split: str = "val",
     start: Annotated[str, typer.Option(help="The settings to start from, as JSON.")] = "{}",
     rounds: int = 2,

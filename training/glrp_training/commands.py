@@ -44,9 +44,10 @@ Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 Crf = Annotated[bool, typer.Option(help="Refine with a dense CRF.")]
 CrfEngine = Annotated[Engine, typer.Option(help="What computes the CRF: auto takes ours, grid.")]
 Cache = Annotated[Path, typer.Option(help="Folder for preprocessed slices.")]
-_adapting = partial(typer.Option, rich_help_panel="With --library")
-_training = partial(typer.Option, rich_help_panel="With --dataset")
-_building = partial(typer.Option, rich_help_panel="With --dataset and no --base")
+ADAPTING, TRAINING, BUILDING = "With --library", "With --dataset", "With --dataset and no --base"
+_adapting = partial(typer.Option, rich_help_panel=ADAPTING)
+_training = partial(typer.Option, rich_help_panel=TRAINING)
+_building = partial(typer.Option, rich_help_panel=BUILDING)
 
 
 def register(app: typer.Typer) -> None:
@@ -103,6 +104,7 @@ def pretrain(
 
 
 def finetune(
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="Name of the new model.")],
     library: Annotated[Path | None, typer.Option(help="Adapt to the labels in this folder.")] = None,
     dataset: Annotated[Path | None, typer.Option(help="Or train on a data set described by this file.")] = None,
@@ -131,6 +133,7 @@ def finetune(
 ) -> None:
     """Fine-tune a model on a label library, or train one on a described data set."""
     _check_one("--library", library, "--dataset", dataset)
+    _refuse_idle(context, *((TRAINING, BUILDING) if library else (ADAPTING, BUILDING) if base else (ADAPTING,)))
     folder = models or default_session().models
     if library is not None:
         with TemporaryDirectory() as scratch:
@@ -241,6 +244,15 @@ def _store_study(path: Path, series: str | None, folder: Path) -> messages.Study
 def _check_one(name: str, value: object, other: str, value_of_other: object) -> None:
     if bool(value) == bool(value_of_other):
         raise ValueError(f"found neither or both of {name} and {other}, expected one of them")
+
+
+def _refuse_idle(context: typer.Context, *panels: str) -> None:
+    """Options that would do nothing here are refused: someone who gave them expects that they do."""
+    for option in context.command.params:
+        panel = getattr(option, "rich_help_panel", None)
+        source = context.get_parameter_source(option.name or "")
+        if panel in panels and source is not None and source.name == "COMMANDLINE":
+            raise ValueError(f"found {option.opts[0]}, which does nothing here: expected it {str(panel).lower()} only")
 
 
 def _describe_studies(folders: list[Path]) -> Dataset:

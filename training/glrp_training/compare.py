@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from glrp_napari.cine import Geometry, Mask, Structure
 from glrp_napari.comparison import Heart, PatientComparison, PhaseSlices, Scores, SettledPhases, SliceChange
 from glrp_napari.library import Label, load_slice
-from glrp_napari.measure import MYOCARDIUM_G_PER_ML
+from glrp_napari.measure import MYOCARDIUM_G_PER_ML, Phases, measure_ventricle
 from glrp_napari.messages import Notice, Progress
 from glrp_napari.models import Preprocessing
 from glrp_napari.preprocess import Grid, from_grid, normalise, to_grid
@@ -119,7 +119,8 @@ def score_slices(answers: Sequence[Mask], truth: Sequence[Judged]) -> Scores:
 
 
 def measure_hearts(slices: Sequence[Judged], phases: tuple[PhaseSlices, PhaseSlices] | None) -> dict[str, Heart | None]:
-    """The LV by the labels and by each model, where both phases (ED, ES) are labelled from base to apex; else nothing.
+    """The LV by the labels and by each model, where both phases (ED, ES) are labelled from base to apex; else nothing,
+    and nothing either where one of the three has no cavity at ED or ES, which leaves no ejection fraction to compare.
 
     Slices beyond count nothing, labelled or not, as in every volume.
     """
@@ -131,7 +132,8 @@ def measure_hearts(slices: Sequence[Judged], phases: tuple[PhaseSlices, PhaseSli
         return {}
     ed, es = ([known[place] for place in phase] for phase in places)
     sides = {"labelled_heart": "mask", "base_heart": "base", "candidate_heart": "candidate"}
-    return {name: _measure_heart(ed, es, side) for name, side in sides.items()}
+    hearts = {name: _measure_heart(ed, es, side) for name, side in sides.items()}
+    return hearts if all(hearts.values()) else {}
 
 
 def rank_changes(judged: Sequence[Judged], pictures: Pictures) -> Generator[Notice, None, tuple[SliceChange, ...]]:
@@ -171,10 +173,13 @@ def _lay_grid(mask: Mask, geometry: Geometry, settings: Preprocessing) -> Grid:
     return Grid((y, x), pixel_mm, settings.size, settings.spacing_mm, find_centre(mask, pixel_mm))
 
 
-def _measure_heart(ed: list[Judged], es: list[Judged], side: str) -> Heart:
-    edv, esv = (_sum_ml([getattr(one, side) for one in frame], frame, Structure.LV) for frame in (ed, es))
+def _measure_heart(ed: list[Judged], es: list[Judged], side: str) -> Heart | None:
+    volumes = [_sum_ml([getattr(one, side) for one in frame], frame, Structure.LV) for frame in (ed, es)]
+    lv = measure_ventricle(np.array(volumes), Phases(0, 1), heart_rate=None)
+    if lv.ef_percent is None:
+        return None
     mass = _sum_ml([getattr(one, side) for one in ed], ed, Structure.MYO) * MYOCARDIUM_G_PER_ML
-    return Heart(edv_ml=edv, esv_ml=esv, ef_percent=100 * (edv - esv) / edv if edv else 0.0, mass_g=mass)
+    return Heart(edv_ml=volumes[0], esv_ml=volumes[1], ef_percent=lv.ef_percent, mass_g=mass)
 
 
 def _sum_ml(masks: Sequence[Mask], slices: Sequence[Judged], structure: Structure) -> float:

@@ -21,6 +21,9 @@ from glrp_training.plateau import Plateau
 from glrp_training.sampling import draw_epochs, make_generator
 from glrp_training.slices import Slices, join_slices, take_slices
 
+UNHEARD = "unheard"
+"""The note in a checkpoint that holds the loss of a step whose event may not have been dealt with."""
+
 
 class FinetuneSettings(Settings):
     """How a network is fine-tuned.
@@ -74,12 +77,15 @@ def finetune(
     With a `plateau` it is done where the loss has come to one; what that knows must be kept in the checkpoint's notes.
 
     Each batch depends on the seed and the step alone. Ceasing to iterate leaves the network as it is after the last
-    step; closing the generator stores the checkpoint. Out of memory: fewer slices at once, then the CPU, each with a
-    notice. A full disk: it waits, and says so. Raises NotFiniteError.
+    step; closing the generator stores the checkpoint, and the step's event comes again when the run goes on. Out of
+    memory: fewer slices at once, then the CPU, each with a notice. A full disk: it waits, and says so. Raises
+    NotFiniteError.
     """
     learner = _Learner(network, settings, placement, semi=material.unlabelled is not None)
     first = checkpoint.begin(learner.parts) if checkpoint else 0
     started = time.monotonic()
+    if checkpoint and (loss := checkpoint.notes.pop(UNHEARD, None)) is not None:
+        yield from _tell(TrainingStep(step=first, total=settings.steps, loss=loss), learner, checkpoint)
     for step in range(first, settings.steps):
         if plateau and plateau.has_come:
             return
@@ -90,14 +96,23 @@ def finetune(
         if plateau:  # before the event, at which one may be closed: the checkpoint must know of the whole step
             plateau.look(step + 1, loss)
         left = (time.monotonic() - started) / (step + 1 - first) * (settings.steps - step - 1)
-        try:
-            yield TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
-        except GeneratorExit:
-            if checkpoint:
-                checkpoint.save(step + 1, learner.parts)
-            raise
+        event = TrainingStep(step=step + 1, total=settings.steps, loss=loss, seconds_left=left)
+        yield from _tell(event, learner, checkpoint)
         if checkpoint and checkpoint.is_due:
             yield from checkpoint.save_patiently(step + 1, learner.parts)
+
+
+def _tell(event: TrainingStep, learner: "_Learner", checkpoint: Checkpoint | None) -> Iterator[TrainingStep]:
+    """Yield a step's event. If the generator is closed at it, what was to follow, as validating, may not be done: the
+    event is noted, to be told again.
+    """
+    try:
+        yield event
+    except GeneratorExit:
+        if checkpoint:
+            checkpoint.notes[UNHEARD] = event.loss
+            checkpoint.save(event.step, learner.parts)
+        raise
 
 
 @dataclass(frozen=True, eq=False)

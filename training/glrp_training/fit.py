@@ -59,10 +59,12 @@ def fit_dataset(
     """Train the model `name` into `folder`, from scratch or from `base`; the file there is always the best so far.
 
     Killed, it goes on from `<name>.checkpoint` beside the model when it is called again. Raises ValueError when the
-    part of the split holds nothing, CheckpointError when the checkpoint is of other settings or data or when there is
-    a finished model of that name.
+    part of the split to train or to validate on holds no label, CheckpointError when the checkpoint is of other
+    settings or data or when there is a finished model of that name.
     """
     path = locate_checkpoint(folder, name)
+    if settings.validate_on and not dataset.select_labelled(settings.validate_on):
+        raise ValueError(f"found no labelled frame in the part {settings.validate_on!r}, expected some to validate on")
     material = yield from _gather(dataset, settings, cache)
     settings = _count_steps(settings, len(material.slices))
     cases = list(list_cases(dataset, settings.validate_on)) if settings.validate_on else []

@@ -5,7 +5,7 @@ import math
 import torch
 
 
-class NotFiniteError(ArithmeticError):
+class NotFiniteError(ValueError):
     """The loss or its gradient is no longer a number; the weights of the last step before it are kept."""
 
 

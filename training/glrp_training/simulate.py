@@ -15,7 +15,7 @@ import numpy as np
 from glrp_napari.cine import Structure
 from glrp_napari.comparison import Comparison
 from glrp_napari.device import Placement
-from glrp_napari.gate import MIN_GAIN, decide
+from glrp_napari.gate import MIN_GAIN, decide, subtract
 from glrp_napari.library import Accepted, Protocol, accept_slices, save_protocol
 from glrp_napari.messages import FinetuneDone, Notice, Progress, StudyFile, TrainingStep, Validated
 from glrp_napari.models import Model, find_model
@@ -52,7 +52,7 @@ class Outcome:
     @property
     def gate_was_right(self) -> bool:
         """It took what helped and lost no more than 0.005 of the original, and refused what did not."""
-        return self.accepted == (self.helped and self.base_original - self.candidate_original <= 0.005)
+        return self.accepted == (self.helped and subtract(self.base_original, self.candidate_original) <= 0.005)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def sum_up(domain: str, places: Sequence[Place], dice: Dice, comparison: Compari
         agreement=anchor.agreement,
         accepted=verdict.accepted,
         reason=verdict.reason,
-        helped=average(dice.candidate) - average(dice.base) >= MIN_GAIN,
+        helped=subtract(average(dice.candidate), average(dice.base)) >= MIN_GAIN,
         steps=steps,
         by_structure={name: (dice.base[name], dice.candidate[name]) for name in dice.base},
     )

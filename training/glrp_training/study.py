@@ -223,7 +223,9 @@ class _Bench:
 
 
 def _claim(out: Path, study: Study, dataset: Dataset) -> None:
-    """Mark a folder as this study's, or find that it is. Refuses more labelled patients than there are."""
+    """Mark a folder as this study's, or find that it is. Refuses labels that there are not."""
+    if not dataset.select_labelled(study.score_on):
+        raise StudyError(f"{out}: found no labelled frame in the part {study.score_on!r}, expected some to score on")
     patients = len({item.patient for item in dataset.select_labelled(study.fit.split)})
     if not study.of_slices and max(study.labelled) > patients:
         raise StudyError(f"{out}: found labelled = {max(study.labelled)}, expected at most {patients} patients")
@@ -236,17 +238,16 @@ def _claim(out: Path, study: Study, dataset: Dataset) -> None:
 
 
 def _time_steps(events: Iterable[Event], out: Path, name: str) -> Iterator[Event]:
-    """Pass a training's events on and keep what it took: of one that was resumed, what it would have taken at once."""
-    started, first, last = time.monotonic(), 0, 0
+    """Pass a training's events on and keep what its steps took: of one that was resumed, what all would have taken."""
+    told: list[tuple[int, float]] = []
     for event in events:
         if isinstance(event, TrainingStep):
-            if not first:
-                started, first = time.monotonic(), event.step
-            last = event.step
+            told = [*told[:1], (event.step, time.monotonic())]
         yield event
-    seconds = (time.monotonic() - started) * last / max(last - first, 1)
-    known = _read_seconds(out) | {name: seconds}
-    write_atomically(out / "seconds.json", json.dumps(known, indent=1).encode() + b"\n")
+    if told and told[-1][0] > told[0][0]:
+        (first, started), (last, ended) = told[0], told[-1]
+        known = _read_seconds(out) | {name: (ended - started) * last / (last - first)}
+        write_atomically(out / "seconds.json", json.dumps(known, indent=1).encode() + b"\n")
 
 
 def _read_seconds(out: Path) -> dict[str, float]:
