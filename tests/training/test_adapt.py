@@ -362,7 +362,9 @@ def test_resumed_at_its_last_step_and_cancelled_the_training_is_kept(
             break
     events.close()
     events = resume(tiny_model, tmp_path, CPU)
-    assert not isinstance(next(events), TrainingStep)
+    again = next(events)
+    assert isinstance(again, TrainingStep)
+    assert again.step == again.total
     done = events.throw(Interrupted())
     assert isinstance(done, FinetuneDone)
     assert find_model(str(done.model)).card.training["steps"] == STEPS
@@ -398,8 +400,8 @@ def test_closed_it_goes_on_with_the_same_losses(
     study.images.unlink()  # the window, and what it kept for jobs, is gone
     rest = list(resume(tiny_model, tmp_path / "cut", CPU))
     ours, theirs = ([(e.stage, e.step, e.loss) for e in part if isinstance(e, TrainingStep)] for part in (rest, whole))
-    assert ours[0][1] == 10
-    assert ours == theirs[9:]
+    assert ours[0][1] == 9  # told again: whoever closed it may not have dealt with it
+    assert ours == theirs[8:]
     first, second = (find_model(str(part[-1].model)).card for part in (whole, rest))
     assert first.weights_sha256 == second.weights_sha256
 
