@@ -69,9 +69,8 @@ def draw_curves(study: Study, outcomes: Sequence[Outcome]) -> bytes:
         (line,) = axes.plot(where, means, label=row)
         dots = [(o.cell.labelled, o.figures["mean"]["dice"] or 0) for o in found]
         axes.plot(*zip(*dots, strict=True), "o", color=line.get_color())
-    axes.set(
-        xlabel="labelled slices" if study.of_slices else "labelled patients", ylabel="mean Dice", title=study.title
-    )
+    axes.set(xlabel="labelled slices" if study.of_slices else "labelled patients", ylabel="mean Dice")
+    axes.set_title(study.title, fontsize="medium")
     axes.set_xscale("log")
     axes.set_xticks(study.labelled, [str(k) for k in study.labelled])
     axes.minorticks_off()
