@@ -20,7 +20,7 @@ from glrp_napari import __version__
 from glrp_napari.batch import StudySegmented, segment_study
 from glrp_napari.cine import Cine, Mask, describe, hash_study
 from glrp_napari.cli_batch import register as register_batch
-from glrp_napari.cli_measure import DicomSeg, Patient, Report, print_body, print_phases, save_report, save_seg
+from glrp_napari.cli_measure import DicomSeg, Patient, Report, print_grounds, save_report, save_seg
 from glrp_napari.cli_measure import register as register_measure
 from glrp_napari.device import choose_placement
 from glrp_napari.doctor import examine
@@ -246,8 +246,7 @@ def _print_report(report: StudyReport, out: Path) -> None:
         values = (ventricle.edv_ml, ventricle.esv_ml, ventricle.sv_ml, ventricle.ef_percent, mass)
         table.add_row(name, *("" if value is None else f"{value:.0f}" for value in values))
     console.print(table)
-    print_phases(function)
-    print_body(report)
+    print_grounds(report)
     console.print(f"{out / report.study}_mask.nii.gz, {out / report.study}.json, {sum(report.seconds.values()):.1f} s")
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from glrp_napari.cine import Cine, Mask, hash_study
 from glrp_napari.decisions import Reading
 from glrp_napari.export import export_numbers, export_report, export_seg
-from glrp_napari.measure import UNDEFINED, Function, Phases
+from glrp_napari.measure import UNDEFINED, Phases
 from glrp_napari.norms import Sex
 from glrp_napari.reading import read_cine
 from glrp_napari.reading.masks import parse_label_map, read_mask
@@ -62,8 +62,7 @@ def measure(
         save_report(out, found, cine, labels, patient)
     for line in found.function.describe_volumes():
         console.print(line, soft_wrap=True)
-    print_phases(found.function)
-    print_body(found)
+    print_grounds(found)
     for sentence in found.measurements.missing:
         console.print(f"[yellow]{sentence}", soft_wrap=True)
     console.print(f"{out / found.study}.json, {out / found.study}.csv", soft_wrap=True)
@@ -76,19 +75,17 @@ def decide(earlier: Reading, phases: Phases, typed: Mapping[str, object]) -> Rea
     return Reading(**(dict(earlier) | {"phases": settled} | given))
 
 
-def print_phases(function: Function) -> None:
-    """Say which frames ED and ES are, counted as the options and the files do."""
+def print_grounds(report: StudyReport) -> None:
+    """Say what the numbers rest on: ED and ES, counted as the options and the files do, and the body surface area where
+    the file had a part in it.
+    """
+    function, source = report.function, report.measurements.bsa_source
     if function.ed is None or function.es is None:
         console.print(f"[yellow]{UNDEFINED}", soft_wrap=True)
     else:
         console.print(f"ED is frame {function.ed}, ES frame {function.es} (the first frame is 0)", soft_wrap=True)
-
-
-def print_body(report: StudyReport) -> None:
-    """Say what the body surface area rests on where the file had a part in it."""
-    source, bsa = report.measurements.bsa_source, report.function.bsa_m2
     if source:
-        console.print(f"Body surface area {bsa:.2f} m²: {source}", soft_wrap=True)
+        console.print(f"Body surface area {function.bsa_m2:.2f} m²: {source}", soft_wrap=True)
 
 
 def save_report(out: Path, report: StudyReport, cine: Cine, mask: Mask, with_patient: bool) -> None:

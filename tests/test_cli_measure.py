@@ -52,7 +52,9 @@ def list_texts(figures: tuple[Figure, ...]) -> list[str]:
     return [str(text.get_text()) for figure in figures for text in figure.findobj(Text) if text.get_text()]
 
 
-def test_measure_writes_json_table_and_pages(phantom: Phantom, tmp_path: Path) -> None:
+def test_measure_writes_json_table_and_pages(
+    phantom: Phantom, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_images(tmp_path / "heart.nii.gz", phantom.cine.images, phantom.cine)
     write_mask(tmp_path / "mask.nii.gz", phantom.mask, phantom.cine)
     out = tmp_path / "out"
@@ -61,6 +63,9 @@ def test_measure_writes_json_table_and_pages(phantom: Phantom, tmp_path: Path) -
     expected = measure_reading(cine, phantom.mask, Reading(height_cm=180, weight_kg=80, sex=Sex.MALE))
     told = StudyReport.model_validate_json((out / "heart.json").read_text())
     assert told.measurements == expected
+    assert (
+        f"ED is frame {told.function.ed}, ES frame {told.function.es} (the first frame is 0)" in capsys.readouterr().out
+    )
     with (out / "heart.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert list(row) == list(describe_columns())

@@ -234,6 +234,9 @@ def test_hearts_are_measured_where_the_settled_phases_are_labelled_from_base_to_
         ]
         found = [patient.labelled_heart.edv_ml, patient.labelled_heart.esv_ml]
         assert found == pytest.approx([count * 0.032 for count in pixels])
+    nothing_found = [replace(one, candidate=np.zeros_like(one.mask)) for one in judged]
+    (patient,) = compare_patients(nothing_found, {study: (phases[0], phases[1])}, {STUDY: STUDY})
+    assert patient.labelled_heart is None, "without a cavity there is no ejection fraction to compare"
 
 
 def test_case_74_two_studies_of_one_patient_are_compared_as_one(tmp_path: Path) -> None:

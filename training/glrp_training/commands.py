@@ -136,9 +136,7 @@ def finetune(
     _refuse_idle(context, *((TRAINING, BUILDING) if library else (ADAPTING, BUILDING) if base else (ADAPTING,)))
     folder = models or default_session().models
     if library is not None:
-        with TemporaryDirectory() as scratch:
-            file = _store_study(study, series, Path(scratch)) if study else None
-            _adapt(library, base or DEFAULT_MODEL, folder, name, device, from_tuned, file)
+        _adapt(library, base or DEFAULT_MODEL, folder, name, device, from_tuned, study, series)
     if dataset is not None:
         parent = find_model(base, [default_session().models, folder]) if base else None
         settings = DatasetFit(
@@ -275,12 +273,15 @@ def _adapt(
     name: str,
     device: str,
     from_tuned: bool,
-    study: messages.StudyFile | None,
+    study: Path | None,
+    series: str | None,
 ) -> None:
     folders = (default_session().models, folder)
     chosen = find_model(base, folders)
     model = chosen if from_tuned else find_base(chosen, list_models(*folders))
-    events = adapt(library, model, folder, name, choose_placement(device), study, in_use=chosen)
-    for event in show_progress(events):
-        if isinstance(event, FinetuneDone):
-            console.print(f"{event.model}: {decide(event.comparison).sentence}")
+    with TemporaryDirectory() as scratch:
+        file = _store_study(study, series, Path(scratch)) if study else None
+        events = adapt(library, model, folder, name, choose_placement(device), file, in_use=chosen)
+        for event in show_progress(events):
+            if isinstance(event, FinetuneDone):
+                console.print(f"{event.model}: {decide(event.comparison).sentence}")
