@@ -55,8 +55,9 @@ class Geometry(BaseModel):
 
     @model_validator(mode="after")
     def _check_axes(self) -> Self:
-        gram = np.asarray(self.axes) @ np.asarray(self.axes).T
-        if not np.allclose(gram, np.eye(3), atol=1e-3):
+        axes = np.asarray(self.axes)
+        # np.allclose, the plainer way to say it, takes a third of the time in which a library of labels opens.
+        if not np.abs(axes @ axes.T - np.eye(3)).max() <= 1e-3:
             raise ValueError(f"axes are not orthonormal: found {self.axes}")
         return self
 
