@@ -90,7 +90,7 @@ def test_a_killed_study_goes_on_and_writes_its_table(folder: Path, tmp_path: Pat
 
     table, cells, curves = write_tables(study, outcomes, out)
     rows = table.read_text().splitlines()
-    assert rows[2] == "|  | 1 patients | 2 patients |"
+    assert rows[2] == "|  | 1 patient | 2 patients |"
     assert [row.split("|")[1].strip() for row in rows[4:6]] == ["random", "glrp"]
     with cells.open() as file:
         values = list(csv.DictReader(file))

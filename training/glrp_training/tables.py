@@ -30,8 +30,8 @@ def write_tables(study: Study, outcomes: Sequence[Outcome], out: Path) -> tuple[
 def make_table(study: Study, outcomes: Sequence[Outcome]) -> str:
     """Mean Dice and HD by strategy and number of labels, ± the standard deviation over seeds, as Markdown."""
     rows = dict.fromkeys(_describe_row(outcome) for outcome in outcomes)
-    unit = "slices" if study.of_slices else "patients"
-    head = ["", *(f"{k} {unit}" for k in study.labelled)]
+    unit = "slice" if study.of_slices else "patient"
+    head = ["", *(f"{k} {unit}{'s' * (k != 1)}" for k in study.labelled)]
     lines = [f"# {study.title}", "", _join(head), _join(["---"] * len(head))]
     for row in rows:
         values = [[o for o in outcomes if _describe_row(o) == row and o.cell.labelled == k] for k in study.labelled]
