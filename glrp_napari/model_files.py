@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from glrp_napari.hashing import hash_bytes
 from glrp_napari.models import Card, Model, ModelError, find_free_name, list_models, save_model_files
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 MAX_BYTES = 1_000_000_000
@@ -97,7 +98,7 @@ def _unpack(path: Path) -> tuple[Card, bytes]:
     except zipfile.BadZipFile as error:
         raise ModelError(f"{path}: found {error}, expected a model exported as .zip") from None
     except ValidationError as error:
-        raise ModelError(f"{path}: {error.errors()[0]['msg']}, expected a model card of format 1") from None
+        raise ModelError(f"{path}: {name_fault(error)}, expected a model card of format 1") from None
 
 
 def _check_size(path: Path, size: int, most: int) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import glrp_napari
 from glrp_napari.comparison import Comparison
 from glrp_napari.hashing import hash_bytes
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 Role = Literal["segmentation", "encoder"]
@@ -166,9 +167,7 @@ def load_card(weights: Path) -> Card:
     except FileNotFoundError:
         raise ModelError(f"{path}: not found, expected the model's card beside its weights") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise ModelError(f"{path}: {where}: {first['msg']}, expected a model card of format 1") from None
+        raise ModelError(f"{path}: {name_fault(error)}, expected a model card of format 1") from None
 
 
 def read_comparison(card: Card) -> Comparison | None:

@@ -16,6 +16,7 @@ from glrp_napari.decisions import Reading
 from glrp_napari.library import Protocol
 from glrp_napari.measure import Function
 from glrp_napari.models import Settings
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 
@@ -73,7 +74,7 @@ def load_report(path: Path, study_sha256: str) -> StudyReport:
     try:
         report = StudyReport.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path}: found {error.errors()[0]['msg']}, expected a report (<study>.json)") from None
+        raise ValueError(f"{path}: {name_fault(error)}, expected a report (<study>.json)") from None
     if report.study_sha256 != study_sha256:
         raise ValueError(f"{path}: found the report of another study, {report.study}, expected one of this")
     return report

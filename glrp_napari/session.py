@@ -10,6 +10,7 @@ from typing import Literal
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK = "unfinished", "job.json", "unfinished.lock"
@@ -72,8 +73,7 @@ class Session:
         except FileNotFoundError:
             return SegmentOptions()
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise SettingsError(f"{self._options}: {reason}, expected options; choose them anew") from None
+            raise SettingsError(f"{self._options}: {name_fault(error)}, expected options; choose them anew") from None
 
     def remember_options(self, options: SegmentOptions) -> None:
         """Segment so from now on. Raises OSError where the folder cannot be written."""
@@ -145,8 +145,9 @@ def _load_settings() -> _Settings | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise SettingsError(f"{path}: {reason}, expected a session folder; remove the file to begin anew") from None
+        raise SettingsError(
+            f"{path}: {name_fault(error)}, expected a session folder; remove the file to begin anew"
+        ) from None
 
 
 def _save_settings(settings: _Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glrp_napari.library.record_text import LibraryError, parse_object
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 MANIFEST = "validation.json"
@@ -36,9 +37,7 @@ def load_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(parse_object(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise LibraryError(f"{MANIFEST}: {where}: {first['msg']}, {EXPECTED}") from None
+        raise LibraryError(f"{MANIFEST}: {name_fault(error)}, {EXPECTED}") from None
     except LibraryError as error:
         raise LibraryError(f"{error}; {EXPECTED}") from None
 

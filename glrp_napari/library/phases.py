@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glrp_napari.comparison import SettledPhases
 from glrp_napari.library.record_text import LibraryError, parse_object
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 PHASES = "phases.json"
@@ -30,7 +31,7 @@ def load_phases(folder: Path) -> SettledPhases:
     try:
         return _Known.model_validate(parse_object(path)).phases
     except ValidationError as error:
-        raise LibraryError(f"{PHASES}: {error.errors()[0]['msg']}, {EXPECTED}") from None
+        raise LibraryError(f"{PHASES}: {name_fault(error)}, {EXPECTED}") from None
     except LibraryError as error:
         raise LibraryError(f"{error}; {EXPECTED}") from None
 

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glrp_napari.library.record_text import LibraryError, parse_object
+from glrp_napari.reasons import name_fault
 from glrp_napari.writing.atomic import write_atomically
 
 FILE = "protocol.json"
@@ -69,9 +70,7 @@ def load_protocol(folder: Path) -> Protocol | None:
     try:
         return Protocol.model_validate(parse_object(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise LibraryError(f"{path.name}: {where}: {first['msg']}, {EXPECTED}") from None
+        raise LibraryError(f"{path.name}: {name_fault(error)}, {EXPECTED}") from None
     except LibraryError as error:
         raise LibraryError(f"{error}; {EXPECTED}") from None
 

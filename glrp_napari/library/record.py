@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from glrp_napari.cine import Finite, Geometry
 from glrp_napari.library.protocol import Protocol
 from glrp_napari.library.record_text import LibraryError, parse_object
+from glrp_napari.reasons import name_fault
 
 State = Literal["accepted", "corrected"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -80,10 +81,8 @@ def load_record(path: Path) -> Label:
         values = parse_object(path)
         label = Label.model_validate(_drop_unknown(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
         raise DamagedRecord(
-            path, f"{path.name}: {where}: {first['msg']}, expected a label record of format {FORMAT}"
+            path, f"{path.name}: {name_fault(error)}, expected a label record of format {FORMAT}"
         ) from None
     except LibraryError as error:
         raise DamagedRecord(path, str(error)) from None

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from glrp_napari.models import Settings
 from glrp_napari.reading.studies import find_studies, name_patient
+from glrp_napari.reasons import name_fault
 
 ACDC_LICENCE = "CC BY-NC-SA 4.0 (non-commercial)"
 ACDC_CITATION = (
@@ -72,7 +73,7 @@ def load_dataset(path: Path) -> Dataset:
     try:
         return Dataset.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise DatasetError(f"{path}: {error.errors()[0]['msg']}, expected a data set description") from None
+        raise DatasetError(f"{path}: {name_fault(error)}, expected a data set description") from None
 
 
 def describe_folder(folder: Path) -> tuple[Dataset, tuple[str, ...]]:

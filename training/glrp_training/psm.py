@@ -19,6 +19,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from glrp_napari.models import Settings
+from glrp_napari.reasons import name_fault
 from glrp_napari.unet import STRIDE, Encoder
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.projection import PATCH_ROWS, PATCHES
@@ -138,8 +139,9 @@ def _load(path: Path) -> Psm:
     try:
         return Psm.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        found = error.errors()[0]["msg"]
-        raise PsmError(f"{path}: {found}, expected a patch similarity table (delete the file to remake it)") from None
+        raise PsmError(
+            f"{path}: {name_fault(error)}, expected a patch similarity table (delete the file to remake it)"
+        ) from None
 
 
 def _hash(slices: Tensor, size: int, settings: PsmSettings) -> str:

@@ -17,6 +17,7 @@ from pydantic import ValidationError, model_validator
 from glrp_napari.device import Placement
 from glrp_napari.messages import Notice, Progress, TrainingStep, Validated
 from glrp_napari.models import Model, Settings, find_model
+from glrp_napari.reasons import name_fault
 from glrp_napari.refine import CrfSettings
 from glrp_napari.segment import open_model
 from glrp_napari.writing.atomic import write_atomically
@@ -106,8 +107,7 @@ def load_study(path: Path) -> Study:
     try:
         return Study.model_validate(tomllib.loads(path.read_text()))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
+        what = name_fault(error) if isinstance(error, ValidationError) else str(error)
         raise StudyError(f"{path}: {what}, expected the description of a study") from None
 
 

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from glrp_napari.comparison import SettledPhases
 from glrp_napari.library import Label, Protocol
 from glrp_napari.models import Cavity, Model, ModelError, Settings, find_model, save_model_files
+from glrp_napari.reasons import name_fault
 from glrp_napari.session import UNFINISHED, UNFINISHED_JOB, UNFINISHED_LOCK
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.checkpoint import Checkpoint
@@ -204,7 +205,7 @@ def load_job(models: Path) -> Job | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise UnfinishedError(f"{path}: {error.errors()[0]['msg']}, expected a fine-tuning of format 1") from None
+        raise UnfinishedError(f"{path}: {name_fault(error)}, expected a fine-tuning of format 1") from None
 
 
 @contextmanager
