@@ -27,12 +27,10 @@ def parse_object(path: Path) -> dict[str, Any]:
     or holds a number that JSON has not (NaN).
     """
     check_inside(path.parent, path)
-    with path.open("rb") as file:
-        data = file.read(_LARGEST_BYTES + 1)
-    if len(data) > _LARGEST_BYTES:
+    if path.stat().st_size > _LARGEST_BYTES:
         raise LibraryError(f"{path.name}: found more than {_LARGEST_BYTES} bytes, expected a record")
     try:
-        value = json.loads(data, object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
+        value = json.loads(path.read_bytes(), object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise LibraryError(f"{path.name}: found no JSON ({reason}), expected a record") from None
