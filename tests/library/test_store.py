@@ -118,6 +118,14 @@ def test_a_mask_of_another_shape_is_refused_and_nothing_written(coded_cine: Cine
     assert list(tmp_path.iterdir()) == []
 
 
+def test_case_75_a_record_too_large_to_be_one_is_not_read(coded_cine: Cine, tmp_path: Path) -> None:
+    label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 1, 2, "accepted")
+    with (tmp_path / f"{label.stem}.json").open("a") as file:
+        file.write(" " * 1_000_000)
+    (damaged,) = survey_labels(tmp_path).damaged
+    assert "found more than 1000000 bytes, expected a record" in str(damaged)
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"format_version": 1}', '{"format_version": 9}'])
 def test_case_75_a_malformed_record_is_named(coded_cine: Cine, tmp_path: Path, text: str) -> None:
     label = accept_slice(tmp_path, coded_cine, paint(coded_cine), 0, 0, "accepted")
