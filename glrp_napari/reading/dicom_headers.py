@@ -20,6 +20,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
+from glrp_napari.cine import count
 from glrp_napari.reading.errors import ReadError
 from glrp_napari.reading.formats import is_dicom
 
@@ -121,7 +122,7 @@ def _read_headers(path: Path) -> Headers:
                 images.extend(_describe_images(file, dataset))
         except ReadError as error:
             broken.setdefault(series, error)
-    missing = (f"{bare} DICOM file{'s' * (bare > 1)} without the preamble that the standard asks for",) if bare else ()
+    missing = (f"{count(bare, 'DICOM file')} without the preamble that the standard asks for",) if bare else ()
     return Headers(tuple(images), broken, missing)
 
 

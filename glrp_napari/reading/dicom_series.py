@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glrp_napari.cine import count
 from glrp_napari.reading.dicom_headers import Image
 from glrp_napari.reading.series import Series
 
@@ -71,7 +72,7 @@ def _describe_candidate(key: str, images: list[Image]) -> Candidate:
     places = split_places(parallel, normal)
     slices, frames = len(places), max(len(place) for place in places)
     label = images[0].label
-    counts = f"{slices} slice{'s' * (slices > 1)} × {frames} frame{'s' * (frames > 1)}"
+    counts = f"{count(slices, 'slice')} × {count(frames, 'frame')}"
     line = f"{key}: {label}, {counts}" if label else f"{key}: {counts}"
     moving = frames > 1
     return Candidate(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from glrp_napari.cine import count
 from glrp_napari.writing.atomic import write_atomically
 from glrp_training.evaluate import MEASURES
 from glrp_training.study import Outcome, Study
@@ -31,7 +32,7 @@ def make_table(study: Study, outcomes: Sequence[Outcome]) -> str:
     """Mean Dice and HD by strategy and number of labels, ± the standard deviation over seeds, as Markdown."""
     rows = dict.fromkeys(_describe_row(outcome) for outcome in outcomes)
     unit = "slice" if study.of_slices else "patient"
-    head = ["", *(f"{k} {unit}{'s' * (k > 1)}" for k in study.labelled)]
+    head = ["", *(count(k, unit) for k in study.labelled)]
     lines = [f"# {study.title}", "", _join(head), _join(["---"] * len(head))]
     for row in rows:
         values = [[o for o in outcomes if _describe_row(o) == row and o.cell.labelled == k] for k in study.labelled]
